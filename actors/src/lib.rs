@@ -1,0 +1,1 @@
+//! Every actor and message of the server; see `docs/architecture.md`.

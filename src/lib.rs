@@ -1,0 +1,8 @@
+//! sftpgo in Rust: a secure file-transfer server on an actor core.
+//!
+//! `docs/architecture.md` is the map: the layers, the actors, and one story
+//! walked from accept to hook. `scripts/check-layers` enforces the layers.
+
+pub mod error;
+pub mod paths;
+pub mod storage;

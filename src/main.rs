@@ -1,0 +1,3 @@
+//! The `sftpgo` command.
+
+fn main() {}

@@ -1,0 +1,233 @@
+//! The one interface to files: every backend implements [`Storage`].
+//!
+//! Nobody above this module asks *which* backend it is; if you want to, a
+//! [`Capabilities`] field is missing. Handles are positional because SFTP is.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::paths::StoragePath;
+
+/// What a backend can do, as named facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Writes at any offset, in any order, on one handle.
+    pub random_write: bool,
+    /// Rename replaces the target in one step.
+    pub atomic_rename: bool,
+    pub symlinks: bool,
+    /// Mode, owner and times can be set.
+    pub attributes: bool,
+    /// An existing object can be continued.
+    pub resume: bool,
+    /// Directories exist by themselves, also when empty.
+    pub directories: bool,
+    /// rsync and git may run on the files directly.
+    pub system_commands: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    File,
+    Directory,
+    Symlink,
+    /// A device, socket or pipe.
+    Other,
+}
+
+/// What is known of one object. Times are Unix seconds, with nanoseconds where the backend has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    pub kind: FileKind,
+    /// Bytes; 0 for directories.
+    pub size: u64,
+    /// Permission bits only (`0o7777`).
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub links: u64,
+    pub modified: FileTime,
+    pub accessed: FileTime,
+}
+
+/// Seconds and nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct FileTime {
+    pub secs: i64,
+    pub nanos: u32,
+}
+
+/// Attributes to change; `None` leaves one as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SetAttributes {
+    pub size: Option<u64>,
+    pub mode: Option<u32>,
+    pub owner: Option<(u32, u32)>,
+    /// Accessed, modified.
+    pub times: Option<(FileTime, FileTime)>,
+}
+
+impl SetAttributes {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One name in a directory, with the metadata of the name itself (links are not followed).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: Vec<u8>,
+    pub metadata: Metadata,
+}
+
+/// A directory being listed in bounded memory.
+#[async_trait]
+pub trait EntryStream: Send {
+    /// The next entries, at most `max`, without `.` and `..`; empty at the end.
+    async fn next_batch(&mut self, max: usize) -> Result<Vec<Entry>>;
+}
+
+/// How a file is opened for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteMode {
+    /// Create the file when it is missing.
+    pub create: bool,
+    /// With `create`: fail with `AlreadyExists` when it is there.
+    pub exclusive: bool,
+    /// Start empty.
+    pub truncate: bool,
+    /// Every write goes to the end, whatever its offset.
+    pub append: bool,
+    /// The handle can also be read.
+    pub read: bool,
+    /// Where the bytes go until `commit` (`common.upload_mode`).
+    pub atomic: Atomicity,
+    /// Mode of a new file before the umask was applied by the caller.
+    pub mode: u32,
+    /// Owner of a new file; applied only when the server runs as root.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// `common.upload_mode`: see the spec page on SSH and SFTP behaviour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Atomicity {
+    /// 0: write to the target itself.
+    Direct,
+    /// 1: write to a temporary name; an aborted upload leaves nothing.
+    Atomic,
+    /// 2: write to a temporary name; an aborted upload becomes the target, to be resumed.
+    AtomicResumable,
+}
+
+/// What a mount's file system has in total and left, in bytes and inodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    pub block_size: u64,
+    pub fragment_size: u64,
+    pub blocks: u64,
+    pub blocks_free: u64,
+    pub blocks_available: u64,
+    pub files: u64,
+    pub files_free: u64,
+    pub files_available: u64,
+    pub filesystem_id: u64,
+    pub read_only: bool,
+    pub name_max: u64,
+}
+
+/// A file open for reading.
+#[async_trait]
+pub trait ReadHandle: Send + Sync + Debug {
+    /// Reads at `offset` into `buf` if that needs no waiting (data in the page
+    /// cache); `None` when it would wait or the backend cannot tell. `Some(Ok(0))` is end of file.
+    fn try_read_at(&self, _offset: u64, _buf: &mut [u8]) -> Option<Result<usize>> {
+        None
+    }
+    /// Up to `len` bytes from `offset`; fewer only at the end of the file, empty past it.
+    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes>;
+    async fn metadata(&self) -> Result<Metadata>;
+    async fn set_attributes(&self, _attributes: SetAttributes) -> Result<()> {
+        Err(unsupported("set attributes on this handle"))
+    }
+}
+
+/// A file open for writing. `&self` throughout: several writes may be in flight.
+#[async_trait]
+pub trait WriteHandle: Send + Sync + Debug {
+    /// True when the target existed and is being overwritten or continued;
+    /// its size at open, for quota.
+    fn replaced_size(&self) -> Option<u64>;
+    /// Writes all of `data` at `offset` if that needs no waiting; `None` when it
+    /// would wait or the backend cannot tell, and then nothing was written.
+    fn try_write_at(&self, _offset: u64, _data: &[u8]) -> Option<Result<()>> {
+        None
+    }
+    async fn write_at(&self, offset: u64, data: Bytes) -> Result<()>;
+    /// Reads back, on a handle opened with `WriteMode::read`.
+    fn try_read_at(&self, _offset: u64, _buf: &mut [u8]) -> Option<Result<usize>> {
+        None
+    }
+    async fn read_at(&self, _offset: u64, _len: usize) -> Result<Bytes> {
+        Err(unsupported("read from a handle opened for writing"))
+    }
+    /// Of the bytes written so far (the temporary file in atomic mode).
+    async fn metadata(&self) -> Result<Metadata>;
+    async fn set_attributes(&self, attributes: SetAttributes) -> Result<()>;
+    /// Makes the bytes durable (fsync).
+    async fn sync(&self) -> Result<()>;
+    /// Ends the write: the target now has the new content. Metadata of the target.
+    /// No write may be in flight. Called at most once, and not after `abort`.
+    async fn commit(&self) -> Result<Metadata>;
+    /// Ends the write after an error. The size that stays stored under the target
+    /// (`Direct`: the partial file; `Atomic`: `None`, nothing new; `AtomicResumable`: the partial file).
+    async fn abort(&self) -> Result<Option<u64>>;
+}
+
+/// A place that holds files. All paths are relative to its root and cannot leave it.
+#[async_trait]
+pub trait Storage: Send + Sync + Debug {
+    fn capabilities(&self) -> Capabilities;
+    /// Follows links that stay below the root.
+    async fn stat(&self, path: &StoragePath) -> Result<Metadata>;
+    /// Of the name itself.
+    async fn lstat(&self, path: &StoragePath) -> Result<Metadata>;
+    async fn list(&self, dir: &StoragePath) -> Result<Box<dyn EntryStream>>;
+    async fn open_read(&self, path: &StoragePath) -> Result<Arc<dyn ReadHandle>>;
+    async fn open_write(&self, path: &StoragePath, how: WriteMode) -> Result<Arc<dyn WriteHandle>>;
+    /// `mode` has the umask applied.
+    async fn create_dir(
+        &self,
+        path: &StoragePath,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    ) -> Result<()>;
+    /// A file or link; a directory is `IsADirectory`.
+    async fn remove_file(&self, path: &StoragePath) -> Result<()>;
+    /// An empty directory.
+    async fn remove_dir(&self, path: &StoragePath) -> Result<()>;
+    /// Replaces an existing file; onto a directory is an error.
+    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()>;
+    /// Follows links that stay below the root.
+    async fn set_attributes(&self, path: &StoragePath, attributes: SetAttributes) -> Result<()>;
+    /// `target` is what the link says, relative to the link's directory.
+    async fn symlink(&self, _target: &[u8], _link: &StoragePath) -> Result<()> {
+        Err(unsupported("symlink"))
+    }
+    /// What the link says, as stored.
+    async fn read_link(&self, _path: &StoragePath) -> Result<Vec<u8>> {
+        Err(unsupported("read link"))
+    }
+    async fn space(&self, _path: &StoragePath) -> Result<Space> {
+        Err(unsupported("space"))
+    }
+    /// The path a hook or log line shows: for local storage the real one.
+    fn display_path(&self, path: &StoragePath) -> String;
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{what} is not supported by this storage"))
+}
