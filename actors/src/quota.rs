@@ -750,6 +750,14 @@ impl Account {
         }
     }
 
+    /// Answers whoever waits for a save that will not happen, as nothing is left
+    /// to save.
+    fn answer_savers(&mut self) {
+        for (_, sender) in std::mem::take(&mut self.savers) {
+            drop(sender.send(Ok(())));
+        }
+    }
+
     fn return_lease(&mut self, lease: u64) -> bool {
         let Some(reserved) = self.leases.remove(&lease) else { return false };
         self.granted_bytes = self.granted_bytes.saturating_sub(reserved.granted_bytes);
@@ -757,23 +765,21 @@ impl Account {
         true
     }
 
-    /// What may be granted under this limit.
-    fn available(&self, usage: Usage, limit: u64) -> u64 {
-        limit.saturating_sub(usage.size).saturating_sub(self.granted_bytes)
-    }
-
     /// Grants at least `need` bytes under `limit`, clawing back from the leases
     /// other than `own` if it must; `None` when they do not fit.
     fn grant(&mut self, own: u64, limit: u64, need: u64, lease_bytes: u64) -> Option<u64> {
-        let usage = self.usage()?;
-        let mut available = self.available(usage, limit);
+        let remains = limit.saturating_sub(self.usage()?.size);
+        let mut available = remains.saturating_sub(self.granted_bytes);
         if available < need {
             for (_, other) in self.leases.iter_mut().filter(|(number, _)| **number != own) {
                 let unspent = other.grant.unspent.swap(0, Ordering::AcqRel);
                 other.granted_bytes = other.granted_bytes.saturating_sub(unspent);
                 self.granted_bytes = self.granted_bytes.saturating_sub(unspent);
+                available = remains.saturating_sub(self.granted_bytes);
+                if available >= need {
+                    break;
+                }
             }
-            available = self.available(usage, limit);
         }
         if available < need {
             return None;
@@ -897,8 +903,11 @@ impl QuotaTracker {
                         self.decide_waiting(&account, None, ctx);
                     }
                     Err(why) => {
+                        // Old usage is better than none: what this process
+                        // granted is known exactly all the same.
+                        let failure = state.usage().is_none().then_some(why);
                         self.counters.store_failures.fetch_add(1, Ordering::Relaxed);
-                        self.decide_waiting(&account, Some(why), ctx);
+                        self.decide_waiting(&account, failure, ctx);
                     }
                 }
                 self.proceed(&account, ctx);
@@ -947,10 +956,16 @@ impl QuotaTracker {
     /// What an account needs next, now that it has no store operation in flight.
     fn proceed(&mut self, account: &AccountId, ctx: &mut Context<Self>) {
         let state = self.account(account);
-        if !state.waiting.is_empty() {
+        if !state.savers.is_empty() {
+            if state.needs_saving() {
+                self.save(Some(account), ctx);
+            } else {
+                // What they wait for cancelled itself out.
+                state.answer_savers();
+            }
+        }
+        if !self.account(account).waiting.is_empty() {
             self.decide_or_load(account, ctx);
-        } else if !state.savers.is_empty() {
-            self.save(Some(account), ctx);
         }
     }
 
@@ -1310,6 +1325,11 @@ impl Answer<Forget> for QuotaTracker {
             state.replacement = None;
             state.unsaved = UsageDelta::default();
             state.scan = None;
+            if let Some(InFlight::Add(_) | InFlight::Set(_)) = state.in_flight {
+                // Should it fail, nothing is left to try again.
+                state.in_flight = Some(InFlight::Add(UsageDelta::default()));
+            }
+            state.answer_savers();
         }
         reply.send(());
     }
