@@ -5,5 +5,6 @@
 
 pub mod error;
 pub mod logging;
+pub mod metrics;
 pub mod paths;
 pub mod storage;
