@@ -5,5 +5,7 @@
 
 pub mod config;
 pub mod error;
+pub mod logging;
+pub mod metrics;
 pub mod paths;
 pub mod storage;
