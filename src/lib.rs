@@ -8,4 +8,5 @@ pub mod error;
 pub mod logging;
 pub mod metrics;
 pub mod paths;
+pub mod protocol;
 pub mod storage;
