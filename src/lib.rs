@@ -5,5 +5,8 @@
 
 pub mod config;
 pub mod error;
+pub mod logging;
+pub mod metrics;
 pub mod paths;
+pub mod protocol;
 pub mod storage;
