@@ -4,5 +4,6 @@
 //! walked from accept to hook. `scripts/check-layers` enforces the layers.
 
 pub mod error;
+pub mod model;
 pub mod paths;
 pub mod storage;
