@@ -266,3 +266,156 @@ pub(super) fn check_status(status: i32) -> Result<()> {
         Err(Error::invalid(format!("status: {status} is neither 0 nor 1")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(json: serde_json::Value) -> User {
+        serde_json::from_value(json).unwrap()
+    }
+
+    /// A valid user with some members replaced.
+    fn with(changes: serde_json::Value) -> User {
+        let mut json = serde_json::json!({
+            "username": "bob", "status": 1, "home_dir": "/srv/bob", "permissions": {"/": ["*"]},
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            json[key] = value.clone();
+        }
+        user(json)
+    }
+
+    #[test]
+    fn a_minimal_user_is_valid_and_unknown_members_are_ignored() {
+        let mut user = with(serde_json::json!({
+            "no_such_member": {"x": 1}, "filters": null, "filesystem": null, "public_keys": null,
+            "virtual_folders": null, "groups": null, "email": null,
+        }));
+        user.normalise(&Rules::default()).unwrap();
+        assert_eq!(user.home_dir, "/srv/bob");
+        assert!(user.is_enabled());
+    }
+
+    #[test]
+    fn the_home_directory_comes_from_the_base_if_none_is_given() {
+        let rules = Rules { users_base_dir: Some("/srv/users/".into()), ..Rules::default() };
+        let mut user = with(serde_json::json!({"home_dir": "", "username": " bob "}));
+        user.normalise(&rules).unwrap();
+        assert_eq!(user.home_dir, "/srv/users/bob");
+
+        let relative = Rules { users_base_dir: Some("users".into()), ..Rules::default() };
+        for rules in [Rules::default(), relative] {
+            let mut user = with(serde_json::json!({"home_dir": ""}));
+            let error = user.normalise(&rules).unwrap_err().to_string();
+            assert!(error.starts_with("user \"bob\": home_dir: is required"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_username_cannot_lead_the_home_directory_elsewhere() {
+        let rules = Rules { users_base_dir: Some("/srv/users".into()), ..Rules::default() };
+        for name in ["..", ".", "../etc", "a/b"] {
+            let mut user = with(serde_json::json!({"home_dir": "", "username": name}));
+            assert!(user.normalise(&rules).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_user_and_the_field() {
+        use serde_json::json;
+        let table = [
+            (json!({"username": ""}), "user \"\": username: "),
+            (json!({"username": "a\nb"}), "user \"a\\nb\": username: "),
+            (json!({"status": 2}), "user \"bob\": status: "),
+            (json!({"email": "x"}), "email: "),
+            (json!({"home_dir": "srv"}), "home_dir: "),
+            (json!({"public_keys": ["ssh-rsa x"]}), "public_keys: key 1: "),
+            (json!({"expiration_date": -1}), "expiration_date: "),
+            (json!({"uid": -1}), "uid: "),
+            (json!({"uid": 2147483648i64}), "uid: "),
+            (json!({"gid": 2147483648i64}), "gid: "),
+            (json!({"max_sessions": -1}), "max_sessions: "),
+            (json!({"quota_size": -1}), "quota_size: "),
+            (json!({"quota_files": -1}), "quota_files: "),
+            (json!({"upload_bandwidth": i64::MAX}), "upload_bandwidth: "),
+            (json!({"download_bandwidth": -5}), "download_bandwidth: "),
+            (json!({"permissions": {}}), "permissions: "),
+            (json!({"filters": {"denied_ip": ["x"]}}), "filters: denied_ip: "),
+            (json!({"filesystem": {"osconfig": {"read_buffer_size": 20}}}), "filesystem: osconfig"),
+        ];
+        for (changes, part) in table {
+            let error = with(changes.clone()).normalise(&Rules::default()).unwrap_err();
+            assert!(error.to_string().contains(part), "{changes}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_yet_is_refused_by_name() {
+        use serde_json::json;
+        let table = [
+            (json!({"virtual_folders": [{"name": "f", "virtual_path": "/f"}]}), "virtual_folders"),
+            (json!({"groups": [{"name": "g", "type": 1}]}), "groups"),
+            (json!({"role": "r"}), "role"),
+            (json!({"total_data_transfer": 1}), "total_data_transfer"),
+            (
+                json!({"filesystem": {"provider": 1, "s3config": {"bucket": "b"}}}),
+                "filesystem.provider",
+            ),
+            (json!({"filesystem": {"osconfig": {"read_buffer_size": 1}}}), "filesystem.osconfig"),
+            (
+                json!({"filters": {"file_patterns": [{"path": "/", "denied_patterns": ["*"]}]}}),
+                "filters.file_patterns",
+            ),
+            (json!({"filters": {"web_client": ["write-disabled"]}}), "filters.web_client"),
+            (json!({"filters": {"is_anonymous": true}}), "filters.is_anonymous"),
+            (json!({"filters": {"totp_config": {"enabled": true}}}), "filters.totp_config"),
+            (
+                json!({"filters": {"denied_login_methods": ["publickey", "password"]}}),
+                "filters.denied_login_methods",
+            ),
+        ];
+        for (changes, field) in table {
+            let error = with(changes.clone()).normalise(&Rules::default()).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("user \"bob\": {field}: "))
+                    && error.contains("not available"),
+                "{changes}: {error}"
+            );
+        }
+        // The same fields at their defaults are fine.
+        let mut user = with(json!({
+            "virtual_folders": [], "role": "", "total_data_transfer": 0,
+            "filesystem": {"provider": 0, "osconfig": {}, "s3config": {}},
+            "filters": {"tls_username": "None", "hooks": {}, "web_client": [], "totp_config": {}},
+        }));
+        user.normalise(&Rules::default()).unwrap();
+    }
+
+    #[test]
+    fn the_password_is_neither_serialised_nor_shown() {
+        let user = with(serde_json::json!({"password": "tr0ub4dor"}));
+        assert!(!serde_json::to_string(&user).unwrap().contains("tr0ub4dor"));
+        assert!(!format!("{user:?}").contains("tr0ub4dor"));
+    }
+
+    #[test]
+    fn normalising_twice_changes_nothing() {
+        let mut once = with(serde_json::json!({
+            "username": " bob", "home_dir": "/srv//bob/", "permissions": {"/": ["*"], "/a/": []},
+            "filters": {"allowed_ip": ["10.0.0.1"], "start_directory": "/x/"},
+        }));
+        once.normalise(&Rules::default()).unwrap();
+        let mut twice = once.clone();
+        twice.normalise(&Rules::default()).unwrap();
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn an_account_expires_at_its_date() {
+        let user = with(serde_json::json!({"expiration_date": 1000}));
+        assert!(!user.is_expired(999));
+        assert!(user.is_expired(1000));
+        assert!(!with(serde_json::json!({})).is_expired(i64::MAX));
+    }
+}
