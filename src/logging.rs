@@ -2,7 +2,7 @@
 //!
 //! Tools read these lines (fail2ban filters by regular expression, so even the
 //! order of the keys is part of the contract): first `level`, `time`, `sender`,
-//! then the fields of the line's kind. `docs/logs.md` lists them.
+//! then the fields of the line's kind. `docs/observability.md` lists them.
 //!
 //! A line is encoded on the thread that logs it and handed as one string to a
 //! writer thread over a bounded queue ([`queue`]), which writes whole lines to
