@@ -4,6 +4,7 @@
 //! walked from accept to hook. `scripts/check-layers` enforces the layers.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod logging;
@@ -13,3 +14,4 @@ pub mod paths;
 pub mod protocol;
 pub mod provider;
 pub mod storage;
+pub mod version;
