@@ -3,6 +3,7 @@
 //! `docs/architecture.md` is the map: the layers, the actors, and one story
 //! walked from accept to hook. `scripts/check-layers` enforces the layers.
 
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod logging;
@@ -11,3 +12,4 @@ pub mod model;
 pub mod paths;
 pub mod protocol;
 pub mod storage;
+pub mod version;
