@@ -66,6 +66,12 @@ impl Connection {
         self.0.entry.touch();
     }
 
+    /// Notes what the client calls itself, where that is known only after the login.
+    /// Shared memory, no message.
+    pub fn set_client_version(&self, version: &str) {
+        self.0.entry.set_client_version(version);
+    }
+
     /// Opens a session, such as an SSH channel.
     ///
     /// The first one of a connection was counted against `max_sessions` when it

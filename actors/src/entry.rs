@@ -165,6 +165,12 @@ impl Entry {
         self.touch();
     }
 
+    pub(crate) fn set_client_version(&self, version: &str) {
+        if let Some(login) = &mut self.inside().login {
+            version.clone_into(&mut login.client_version);
+        }
+    }
+
     pub(crate) fn username(&self) -> Option<Arc<str>> {
         self.inside().login.as_ref().map(|login| login.username.clone())
     }

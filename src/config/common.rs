@@ -1,0 +1,162 @@
+//! `common`: settings shared by all protocols.
+
+use serde_json::Value;
+
+use super::setting::{Report, Setting, integer_choice, section, word_choice};
+use super::tree::{Content, Node};
+
+section! {
+    /// Settings shared by all protocols.
+    pub struct CommonConfig {
+        /// Minutes after which a client that sends no request and moves no data is disconnected.
+        /// 0 disables the check. A running transfer counts as activity.
+        pub idle_timeout: u32 = 15;
+
+        /// How an uploaded file gets its name: 0 writes to the requested path at once; 1 writes to
+        /// a temporary file that is renamed when the client closes it without an error; 2 does the
+        /// same, and keeps what arrived when the upload fails, so that the client can resume.
+        pub upload_mode: UploadMode = UploadMode::Standard;
+
+        /// What happens to requests that change permissions, owner or times: 0 executes them,
+        /// 1 reports success without doing anything, 2 does so only where the storage cannot
+        /// execute them. Changing the size is always executed.
+        pub setstat_mode: SetstatMode = SetstatMode::Execute;
+
+        /// Where clients may create symbolic links, as a sum: 1 on local storage, 2 on remote SFTP
+        /// storage. 0 refuses all of them and is the hardened choice. The account also needs the
+        /// permission `create_symlinks`.
+        pub symlink_mode: u8 = 3, range 0..=3;
+
+        /// Directory for the temporary files of atomic uploads. It must exist and lie on the same
+        /// file system as the home directories. Empty: beside the uploaded file.
+        pub temp_path: String = String::new();
+
+        /// Most client connections at a time, over all protocols. 0 sets no limit.
+        pub max_total_connections: u32 = 0;
+
+        /// Most client connections at a time from one IP address. 0 sets no limit.
+        pub max_per_host_connections: u32 = 20;
+
+        /// File mode creation mask of the process, as an octal string such as "0022". Empty keeps
+        /// the inherited one. Unix only.
+        pub umask: Umask = Umask(None);
+
+        /// What servers tell about themselves: empty for name and version, "short" for the name
+        /// only.
+        pub server_version: ServerVersion = ServerVersion::Full;
+    }
+}
+
+integer_choice! {
+    /// When an uploaded file appears under its name.
+    pub enum UploadMode {
+        /// At once.
+        Standard = 0,
+        /// When it is complete; a failed upload leaves nothing.
+        Atomic = 1,
+        /// When it is complete; a failed upload leaves what arrived.
+        AtomicWithResume = 2,
+    }
+}
+
+integer_choice! {
+    /// What requests for new permissions, owners and times do.
+    pub enum SetstatMode {
+        /// They are executed.
+        Execute = 0,
+        /// They succeed without effect.
+        Ignore = 1,
+        /// They succeed without effect where the storage cannot execute them.
+        IgnoreUnsupported = 2,
+    }
+}
+
+word_choice! {
+    /// How much a server tells about itself.
+    pub enum ServerVersion {
+        /// Name and version.
+        Full = "",
+        /// The name only.
+        Short = "short",
+    }
+}
+
+/// Mask for the modes of new files and directories; `None` keeps the inherited one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Umask(pub Option<u32>);
+
+impl Setting for Umask {
+    fn read(node: &Node, at: &str, report: &mut Report) -> Option<Self> {
+        // A number is ambiguous: YAML reads 0022 as 18 or 22, depending on its version.
+        if let Content::Text(text) = &node.content {
+            if text.is_empty() {
+                return Some(Self(None));
+            }
+            match u32::from_str_radix(text, 8) {
+                Ok(mask) if mask <= 0o777 => return Some(Self(Some(mask))),
+                _ => {}
+            }
+        }
+        report.reject(node, at, "expected an octal string from \"000\" to \"777\"");
+        None
+    }
+
+    fn to_json(&self) -> Value {
+        Value::String(self.0.map(|mask| format!("{mask:04o}")).unwrap_or_default())
+    }
+
+    fn kind() -> String {
+        "octal string".to_owned()
+    }
+}
+
+/// Known settings of features that this version lacks, at the values that leave them off.
+pub const LATER: &str = r#"{
+    "actions": {"execute_on": [], "execute_sync": [], "hook": ""},
+    "rename_mode": 0,
+    "resume_max_size": 0,
+    "secret_min_entropy": 80,
+    "proxy_protocol": 0,
+    "proxy_allowed": [],
+    "proxy_skipped": [],
+    "startup_hook": "",
+    "post_connect_hook": "",
+    "post_disconnect_hook": "",
+    "data_retention_hook": "",
+    "whitelist_file": "",
+    "allowlist_status": 0,
+    "allow_self_connections": 0,
+    "tz": "",
+    "metadata": {"read": 0},
+    "event_manager": {"enabled_commands": []},
+    "defender": {
+        "enabled": false,
+        "driver": "memory",
+        "ban_time": 30,
+        "ban_time_increment": 50,
+        "threshold": 15,
+        "score_invalid": 2,
+        "score_valid": 1,
+        "score_limit_exceeded": 3,
+        "score_no_auth": 0,
+        "observation_time": 30,
+        "entries_soft_limit": 100,
+        "entries_hard_limit": 150,
+        "safelist_file": "",
+        "blocklist_file": "",
+        "safelist": [],
+        "blocklist": [],
+        "login_delay": {"success": 0, "password_failed": 1000}
+    },
+    "rate_limiters": [{
+        "average": 0,
+        "period": 1000,
+        "burst": 1,
+        "type": 2,
+        "protocols": ["SSH", "FTP", "DAV", "HTTP"],
+        "allow_list": [],
+        "generate_defender_events": false,
+        "entries_soft_limit": 100,
+        "entries_hard_limit": 150
+    }]
+}"#;

@@ -1,0 +1,64 @@
+//! Configuration: one file per section, every setting declared once with its
+//! doc comment and its default.
+//!
+//! Sources are read into trees of values that remember their origin (`tree`),
+//! older names are replaced (`alias`), the trees are laid over one another and
+//! read into the typed [`Config`] (`load`). Modules receive their section, not
+//! the whole.
+
+pub mod acme;
+pub mod alias;
+pub mod command;
+pub mod common;
+pub mod data_provider;
+pub mod dotenv;
+pub mod environment;
+pub mod file;
+pub mod ftpd;
+pub mod http;
+pub mod httpd;
+pub mod kms;
+pub mod later;
+pub mod load;
+pub mod mfa;
+pub mod plugins;
+pub mod reference;
+pub mod setting;
+pub mod sftpd;
+pub mod smtp;
+pub mod telemetry;
+pub mod tree;
+pub mod webdavd;
+
+pub use common::{CommonConfig, ServerVersion, SetstatMode, Umask, UploadMode};
+pub use data_provider::{
+    Argon2Options, BcryptOptions, DataProviderConfig, Driver, PasswordAlgorithm, PasswordHashing,
+    PasswordRules, PasswordValidation, TrackQuota, UpdateMode,
+};
+pub use environment::Environment;
+pub use httpd::{HttpdBinding, HttpdConfig};
+pub use load::{ConfigDir, Loaded, Sources, load};
+pub use setting::Secret;
+pub use sftpd::{SftpdBinding, SftpdConfig};
+pub use telemetry::TelemetryConfig;
+
+use setting::section;
+
+section! {
+    /// The whole configuration.
+    pub struct Config {
+        /// Settings shared by all protocols.
+        pub common: CommonConfig = CommonConfig::default();
+        /// The SSH server with SFTP.
+        pub sftpd: SftpdConfig = SftpdConfig::default();
+        /// Where accounts are stored, and the rules for them.
+        pub data_provider: DataProviderConfig = DataProviderConfig::default();
+        /// The HTTP server for the REST API and the web pages.
+        pub httpd: HttpdConfig = HttpdConfig::default();
+        /// Metrics and health, on a listener of their own.
+        pub telemetry: TelemetryConfig = TelemetryConfig::default();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! `sftpd`: the SSH server with SFTP.
+
+use super::setting::section;
+
+section! {
+    /// The SSH server with SFTP.
+    pub struct SftpdConfig {
+        /// Where to listen. Every element is one listener.
+        pub bindings: Vec<SftpdBinding> = vec![SftpdBinding::default()];
+
+        /// Most authentication attempts per connection. 0 means 6, a negative number sets no limit.
+        pub max_auth_tries: i32 = 0;
+
+        /// Identification string sent after `SSH-2.0-`, kept for older configurations: prefer
+        /// `common.server_version`. Empty for the usual one.
+        pub banner: String = String::new(), check check_banner;
+
+        /// Files with the private host keys. Empty: `id_rsa`, `id_ecdsa` and `id_ed25519` in the
+        /// configuration directory. A missing file with one of these names is generated.
+        pub host_keys: Vec<String> = Vec::new();
+
+        /// Host key algorithms to offer. Empty for the secure defaults.
+        pub host_key_algorithms: Vec<String> = Vec::new();
+
+        /// Key exchange algorithms in the order of preference. Empty for the secure defaults.
+        pub kex_algorithms: Vec<String> = Vec::new();
+
+        /// Ciphers in the order of preference. Empty for the secure defaults.
+        pub ciphers: Vec<String> = Vec::new();
+
+        /// Message authentication codes in the order of preference. Empty for the secure defaults.
+        pub macs: Vec<String> = Vec::new();
+
+        /// Algorithms accepted for the public keys of accounts. Empty for the secure defaults.
+        pub public_key_algorithms: Vec<String> = Vec::new();
+
+        /// File whose content is shown to clients before they authenticate. Empty for none.
+        pub login_banner_file: String = String::new();
+
+        /// SSH commands that accounts may run. `*` enables all that are supported.
+        pub enabled_ssh_commands: Vec<String> =
+            ["md5sum", "sha1sum", "sha256sum", "cd", "pwd", "scp"].map(String::from).to_vec();
+
+        /// Offer keyboard-interactive authentication, which asks for the password.
+        pub keyboard_interactive_authentication: bool = true;
+
+        /// Offer password authentication. False also disables public key followed by password.
+        pub password_authentication: bool = true;
+    }
+}
+
+section! {
+    /// One listener of the SSH server.
+    pub struct SftpdBinding {
+        /// TCP port. 0 disables the binding.
+        pub port: u16 = 2022;
+
+        /// IP address to listen on. Empty for all of them.
+        pub address: String = String::new();
+
+        /// Apply the PROXY protocol settings of `common`, once these are switched on.
+        pub apply_proxy_config: bool = true;
+    }
+}
+
+/// RFC 4253, section 4.2: printable US-ASCII, 255 bytes with `SSH-2.0-` and CR LF.
+fn check_banner(banner: &String) -> Result<(), String> {
+    if banner.len() > 245 {
+        return Err("must not be longer than 245 bytes".to_owned());
+    }
+    if !banner.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err("must be printable US-ASCII".to_owned());
+    }
+    Ok(())
+}
+
+/// Known settings of features that this version lacks, at the values that leave them off.
+pub const LATER: &str = r#"{
+    "host_certificates": [],
+    "trusted_user_ca_keys": [],
+    "revoked_user_certs_file": "",
+    "opkssh_path": "",
+    "opkssh_checksum": "",
+    "keyboard_interactive_auth_hook": "",
+    "folder_prefix": ""
+}"#;
