@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::ids::{ConnectionId, Protocol, session_id};
 use crate::mailbox::Gauges;
 use crate::meter::{Activity, KillSwitch};
@@ -73,6 +75,8 @@ struct Inside {
     transfers: Vec<RunningTransfer>,
     sessions_opened: u32,
     transfers_begun: u64,
+    /// When the last transfer that ended did.
+    transfer_ended: Option<Instant>,
     closed_because: Option<String>,
 }
 
@@ -190,8 +194,12 @@ impl Entry {
         self.open_sessions().max(1)
     }
 
-    pub(crate) fn has_transfers(&self) -> bool {
-        !self.inside().transfers.is_empty()
+    /// Whether no transfer runs and the last one ended at least this long ago,
+    /// so that its reply has reached the client.
+    pub(crate) fn is_without_transfers_for(&self, linger: Duration) -> bool {
+        let inside = self.inside();
+        inside.transfers.is_empty()
+            && inside.transfer_ended.is_none_or(|ended| ended.elapsed() >= linger)
     }
 
     pub(crate) fn has_session(&self, id: &str) -> bool {
@@ -341,7 +349,10 @@ impl TransferGuard {
 
 impl Drop for TransferGuard {
     fn drop(&mut self) {
-        self.entry.inside().transfers.retain(|running| running.number != self.number);
+        let mut inside = self.entry.inside();
+        inside.transfers.retain(|running| running.number != self.number);
+        inside.transfer_ended = Some(Instant::now());
+        drop(inside);
         self.entry.touch();
         self.entry.common.transfers.fetch_sub(1, Ordering::SeqCst);
     }

@@ -725,10 +725,13 @@ impl Account {
         self.in_flight.is_none()
             && !self.needs_saving()
             && self.leases.is_empty()
-            && self.waiting.is_empty()
             && self.scan.is_none()
-            && self.savers.is_empty()
+            && !self.has_askers()
             && !self.is_fresh(max_age)
+    }
+
+    fn has_askers(&self) -> bool {
+        !self.waiting.is_empty() || !self.savers.is_empty()
     }
 
     /// A receiver for the end of the next save that starts.
@@ -1106,6 +1109,14 @@ impl QuotaTracker {
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.empty_inbox(ctx);
         self.save(None, ctx);
+        // Asks are decided when they come or when the store answers. Should a
+        // panic have come in between, this is where they go on.
+        let is_stuck = |state: &Account| state.in_flight.is_none() && state.has_askers();
+        let stuck = self.accounts.iter().filter(|(_, state)| is_stuck(state));
+        let stuck: Vec<_> = stuck.map(|(account, _)| account.clone()).collect();
+        for account in stuck {
+            self.proceed(&account, ctx);
+        }
         let max_age = self.config.usage_max_age;
         self.accounts.retain(|_, state| !state.is_forgettable(max_age));
         let unsaved = self.accounts.values().filter(|state| state.is_unsaved()).count();

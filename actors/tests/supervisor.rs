@@ -156,6 +156,23 @@ fn idle_connections_are_ended_at_once_and_shutdown_is_clean() {
 }
 
 #[test]
+fn client_that_keeps_asking_without_a_transfer_does_not_delay_the_shutdown() {
+    paused(async {
+        let world = World::new();
+        let client = world.client("alice").await;
+        tokio::spawn(async move {
+            while !client.connection.kill_switch().is_fired() {
+                client.connection.touch();
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let begun = Instant::now();
+        assert_eq!(world.actors.supervisor.shutdown(MINUTE).await, Drained(true));
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    });
+}
+
+#[test]
 fn running_transfer_is_waited_for_and_its_client_gets_the_result() {
     paused(async {
         let world = World::new();
@@ -241,7 +258,7 @@ fn nothing_new_starts_while_draining() {
         let refused = world.actors.registry.admit(admission("192.0.2.1")).await;
         assert_eq!(refused.err(), Some(Refused::Draining));
         let refused = world.actors.registry.logged_in(waiting.id(), login("bob", 0)).await;
-        assert_eq!(refused, Err(Refused::Draining));
+        assert_eq!(refused, Err(Refused::Gone), "without a transfer it was ended at once");
         let refused = client.connection.open_session(Protocol::Sftp).await;
         assert_eq!(refused.err(), Some(Refused::Draining));
         let id = client.session.id();
