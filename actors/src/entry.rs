@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::ids::{ConnectionId, Protocol, session_id};
 use crate::mailbox::Gauges;
-use crate::meter::{Activity, KillSwitch};
+use crate::meter::{Activity, KillReason, KillSwitch};
 use crate::pool::Pool;
 use crate::registry::{Admission, Login, Refused, SessionReport, TransferReport};
 use crate::transfer::TransferSpec;
@@ -217,22 +217,28 @@ impl Entry {
         SessionHandle { entry: self.clone(), id, protocol }
     }
 
-    /// Lists a transfer until the guard is dropped; `None` when the session is
-    /// not open.
+    /// Lists a transfer until the guard is dropped. [`Refused::Gone`] also when
+    /// the session is not open.
     pub(crate) fn begin_transfer(
         self: &Arc<Self>,
         session: &str,
         spec: TransferSpec,
-    ) -> Option<TransferGuard> {
+    ) -> Result<TransferGuard, Refused> {
         let mut inside = self.inside();
-        let session = inside.sessions.iter().find(|open| &*open.id == session)?.id.clone();
+        // Under the lock: either this sees that the server drains, or draining
+        // sees the transfer.
+        if let Some(refused) = self.refusal() {
+            return Err(refused);
+        }
+        let open = inside.sessions.iter().find(|open| &*open.id == session);
+        let session = open.ok_or(Refused::Gone)?.id.clone();
         inside.transfers_begun += 1;
         let number = inside.transfers_begun;
         inside.transfers.push(RunningTransfer { number, session, spec, is_ending: false });
+        self.common.transfers.fetch_add(1, Ordering::SeqCst);
         drop(inside);
         self.touch();
-        self.common.transfers.fetch_add(1, Ordering::SeqCst);
-        Some(TransferGuard { entry: self.clone(), number })
+        Ok(TransferGuard { entry: self.clone(), number })
     }
 
     /// One report per session; one for the connection itself while a logged-in
@@ -338,6 +344,15 @@ pub(crate) struct TransferGuard {
 }
 
 impl TransferGuard {
+    pub(crate) fn common(&self) -> &Arc<Common> {
+        &self.entry.common
+    }
+
+    /// Why the connection was killed, if it was.
+    pub(crate) fn kill_reason(&self) -> Option<KillReason> {
+        self.entry.kill.reason()
+    }
+
     /// From here on the transfer is busy without moving bytes.
     pub(crate) fn mark_ending(&self) {
         let mut inside = self.entry.inside();
