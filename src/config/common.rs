@@ -144,6 +144,8 @@ pub const LATER: &str = r#"{
         "entries_hard_limit": 150,
         "safelist_file": "",
         "blocklist_file": "",
+        "safelist": [],
+        "blocklist": [],
         "login_delay": {"success": 0, "password_failed": 1000}
     },
     "rate_limiters": [{

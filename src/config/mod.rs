@@ -6,20 +6,37 @@
 //! read into the typed [`Config`] (`load`). Modules receive their section, not
 //! the whole.
 
+pub mod acme;
+pub mod alias;
+pub mod command;
 pub mod common;
 pub mod data_provider;
+pub mod dotenv;
+pub mod environment;
+pub mod file;
+pub mod ftpd;
+pub mod http;
 pub mod httpd;
+pub mod kms;
+pub mod later;
+pub mod load;
+pub mod mfa;
+pub mod plugins;
 pub mod setting;
 pub mod sftpd;
+pub mod smtp;
 pub mod telemetry;
 pub mod tree;
+pub mod webdavd;
 
 pub use common::{CommonConfig, ServerVersion, SetstatMode, Umask, UploadMode};
 pub use data_provider::{
     Argon2Options, BcryptOptions, DataProviderConfig, Driver, PasswordAlgorithm, PasswordHashing,
     PasswordRules, PasswordValidation, TrackQuota, UpdateMode,
 };
+pub use environment::Environment;
 pub use httpd::{HttpdBinding, HttpdConfig};
+pub use load::{ConfigDir, Loaded, Sources, load};
 pub use setting::Secret;
 pub use sftpd::{SftpdBinding, SftpdConfig};
 pub use telemetry::TelemetryConfig;
@@ -41,3 +58,6 @@ section! {
         pub telemetry: TelemetryConfig = TelemetryConfig::default();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -193,14 +193,17 @@ impl Node {
         }
     }
 
-    /// Puts `node` under a dotted path, making the tables on the way. Does
-    /// nothing when something that is no table stands in the way: the typed
-    /// parse reports that.
-    pub fn put(&mut self, path: &str, node: Node) {
-        let Content::Table(entries) = &mut self.content else { return };
+    /// Puts `node` under a dotted path, making the tables on the way. False when
+    /// something that is no table stands in the way.
+    pub fn put(&mut self, path: &str, node: Node) -> bool {
+        let Content::Table(entries) = &mut self.content else { return false };
         match path.split_once('.') {
             None => {
+                if let Some(Node { content: Content::Table(_), .. }) = entries.get(path) {
+                    return false;
+                }
                 entries.insert(path.to_owned(), node);
+                true
             }
             Some((first, rest)) => entries
                 .entry(first.to_owned())

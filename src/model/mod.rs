@@ -1,0 +1,47 @@
+//! The objects of the product as data: users, folders, admins and their parts.
+//!
+//! Field names are the wire names of the REST API and of dumps. Every aggregate
+//! has one `normalise` that validates it and brings it to the one form that is
+//! stored; REST input, loaded dumps and hook answers all pass through it.
+//! What an account may not yet use is listed in [`unavailable`], nowhere else.
+
+mod admin;
+mod dump;
+mod filesystem;
+mod filters;
+mod folder;
+mod group;
+pub mod network;
+mod password;
+mod permissions;
+pub mod public_key;
+mod quota;
+mod rules;
+mod secret;
+pub mod text;
+pub mod timestamp;
+pub mod unavailable;
+mod user;
+mod wire;
+
+pub use admin::{
+    Admin, AdminFilters, AdminGroupMapping, AdminGroupMappingOptions, AdminPermission,
+    AdminPreferences,
+};
+pub use dump::{BackupData, DUMP_VERSION};
+pub use filesystem::{
+    AzureBlobFsConfig, CryptFsConfig, FilesystemConfig, FilesystemProvider, GcsConfig,
+    HttpFsConfig, OsFsConfig, S3Config, SftpFsConfig,
+};
+pub use filters::{
+    BandwidthLimit, DataTransferLimit, ExtensionsFilter, HooksFilter, LoginMethod, LoginProtocol,
+    PatternsFilter, RecoveryCode, TimePeriod, TotpConfig, UserFilters, UserTotpConfig,
+};
+pub use folder::{Folder, VirtualFolder};
+pub use group::GroupMapping;
+pub use password::Password;
+pub use permissions::{Permission, PermissionSet, Permissions};
+pub use quota::{QuotaUsage, TransferQuotaUsage};
+pub use rules::{NamingRules, Rules};
+pub use secret::{Secret, SecretStatus};
+pub use user::User;
