@@ -3,6 +3,8 @@
 //! `docs/architecture.md` is the map: the layers, the actors, and one story
 //! walked from accept to hook. `scripts/check-layers` enforces the layers.
 
+pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod logging;
@@ -10,4 +12,6 @@ pub mod metrics;
 pub mod model;
 pub mod paths;
 pub mod protocol;
+pub mod provider;
 pub mod storage;
+pub mod version;

@@ -52,7 +52,7 @@ const OLDER_DEFAULTS: [(&str, &str); 11] = [
 ];
 
 /// Keys without effect here, with the reason. Everything beneath them too.
-const WITHOUT_EFFECT: [(&str, &str); 16] = [
+pub const WITHOUT_EFFECT: [(&str, &str); 16] = [
     ("sftpd.moduli", "group exchange uses built-in groups"),
     ("sftpd.min_dh_group_exchange_key_size", "group exchange uses built-in groups"),
     ("data_provider.users_table", "use `sql_tables_prefix` to name the tables"),

@@ -22,6 +22,7 @@ pub mod later;
 pub mod load;
 pub mod mfa;
 pub mod plugins;
+pub mod reference;
 pub mod setting;
 pub mod sftpd;
 pub mod smtp;

@@ -3,6 +3,11 @@
 //! Nobody above this module asks *which* backend it is; if you want to, a
 //! [`Capabilities`] field is missing. Handles are positional because SFTP is.
 
+#[cfg(test)]
+pub mod conformance;
+#[cfg(unix)]
+pub mod local;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -61,11 +66,15 @@ pub struct FileTime {
     pub nanos: u32,
 }
 
+/// In an owner pair: leave this half as it is (POSIX `chown` with -1).
+pub const OWNER_UNCHANGED: u32 = u32::MAX;
+
 /// Attributes to change; `None` leaves one as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SetAttributes {
     pub size: Option<u64>,
     pub mode: Option<u32>,
+    /// Uid and gid; [`OWNER_UNCHANGED`] leaves one of them.
     pub owner: Option<(u32, u32)>,
     /// Accessed, modified.
     pub times: Option<(FileTime, FileTime)>,
@@ -106,10 +115,30 @@ pub struct WriteMode {
     pub read: bool,
     /// Where the bytes go until `commit` (`common.upload_mode`).
     pub atomic: Atomicity,
-    /// Mode of a new file before the umask was applied by the caller.
+    /// Exact mode of a new file: the caller has applied its umask, and the
+    /// umask of the process does not matter. A replaced file keeps its own.
     pub mode: u32,
-    /// Owner of a new file; applied only when the server runs as root.
+    /// Owner of a new file (see [`OWNER_UNCHANGED`]); applied only when the server runs as root.
     pub owner: Option<(u32, u32)>,
+}
+
+/// What an aborted write does with the bytes it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partial {
+    /// What the [`Atomicity`] says: a client that vanished may come back.
+    Keep,
+    /// Leave nothing that was not there before, as far as that is possible: a
+    /// new file is removed, a temporary one never becomes the target.
+    Discard,
+}
+
+/// How a write ended, so that the caller can settle accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The target as this write left it; `None` when the target is what it was before.
+    pub stored: Option<Metadata>,
+    /// Size of the file that was at the target before; `None` when there was none.
+    pub replaced: Option<u64>,
 }
 
 /// `common.upload_mode`: see the spec page on SSH and SFTP behaviour.
@@ -143,14 +172,16 @@ pub struct Space {
 #[async_trait]
 pub trait ReadHandle: Send + Sync + Debug {
     /// Reads at `offset` into `buf` if that needs no waiting (data in the page
-    /// cache); `None` when it would wait or the backend cannot tell. `Some(Ok(0))` is end of file.
+    /// cache); `None` when it would wait or the backend cannot tell. Less than the
+    /// whole of `buf` means that the file ends there.
     fn try_read_at(&self, _offset: u64, _buf: &mut [u8]) -> Option<Result<usize>> {
         None
     }
     /// Up to `len` bytes from `offset`; fewer only at the end of the file, empty past it.
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes>;
     async fn metadata(&self) -> Result<Metadata>;
-    async fn set_attributes(&self, _attributes: SetAttributes) -> Result<()> {
+    /// Never the size: the handle is for reading. Metadata from before the change.
+    async fn set_attributes(&self, _attributes: SetAttributes) -> Result<Metadata> {
         Err(unsupported("set attributes on this handle"))
     }
 }
@@ -176,15 +207,16 @@ pub trait WriteHandle: Send + Sync + Debug {
     }
     /// Of the bytes written so far (the temporary file in atomic mode).
     async fn metadata(&self) -> Result<Metadata>;
-    async fn set_attributes(&self, attributes: SetAttributes) -> Result<()>;
+    /// Metadata from before the change.
+    async fn set_attributes(&self, attributes: SetAttributes) -> Result<Metadata>;
     /// Makes the bytes durable (fsync).
     async fn sync(&self) -> Result<()>;
-    /// Ends the write: the target now has the new content. Metadata of the target.
+    /// Ends the write: the target now has the new content.
     /// No write may be in flight. Called at most once, and not after `abort`.
-    async fn commit(&self) -> Result<Metadata>;
-    /// Ends the write after an error. The size that stays stored under the target
-    /// (`Direct`: the partial file; `Atomic`: `None`, nothing new; `AtomicResumable`: the partial file).
-    async fn abort(&self) -> Result<Option<u64>>;
+    async fn commit(&self) -> Result<Ended>;
+    /// Ends the write after an error. With [`Partial::Keep`] the partial file
+    /// stays under the target with `Direct` and `AtomicResumable`, and nothing with `Atomic`.
+    async fn abort(&self, partial: Partial) -> Result<Ended>;
 }
 
 /// A place that holds files. All paths are relative to its root and cannot leave it.
@@ -205,14 +237,18 @@ pub trait Storage: Send + Sync + Debug {
         mode: u32,
         owner: Option<(u32, u32)>,
     ) -> Result<()>;
-    /// A file or link; a directory is `IsADirectory`.
-    async fn remove_file(&self, path: &StoragePath) -> Result<()>;
+    /// A file or link, whose last metadata it gives; a directory is `IsADirectory`.
+    async fn remove_file(&self, path: &StoragePath) -> Result<Metadata>;
     /// An empty directory.
     async fn remove_dir(&self, path: &StoragePath) -> Result<()>;
-    /// Replaces an existing file; onto a directory is an error.
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()>;
-    /// Follows links that stay below the root.
-    async fn set_attributes(&self, path: &StoragePath, attributes: SetAttributes) -> Result<()>;
+    /// Replaces an existing file, whose last metadata it gives; onto a directory is `IsADirectory`.
+    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<Option<Metadata>>;
+    /// Follows links that stay below the root. Metadata from before the change.
+    async fn set_attributes(
+        &self,
+        path: &StoragePath,
+        attributes: SetAttributes,
+    ) -> Result<Metadata>;
     /// `target` is what the link says, relative to the link's directory.
     async fn symlink(&self, _target: &[u8], _link: &StoragePath) -> Result<()> {
         Err(unsupported("symlink"))

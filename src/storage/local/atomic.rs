@@ -1,0 +1,307 @@
+//! Uploads that appear at once: a temporary file that becomes the target.
+//!
+//! The temporary file is `.sftpgo-upload.<32 hex digits>.<name>` next to the
+//! target or in `common.temp_path`. The old target stays untouched until the
+//! rename. While it is written the file carries an advisory lock, which ends
+//! with the process: an unlocked one was left behind by a crash.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, Stat, fcntl_getfl, fcntl_setfl, flock, fstat, openat,
+    renameat, statat, unlinkat,
+};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::attributes::{self, is_root, require_regular, set_owner_and_mode, size};
+use super::extent;
+use super::root::Place;
+use crate::storage::{Metadata, WriteMode};
+
+const PREFIX: &[u8] = b".sftpgo-upload.";
+const UNIQUE_DIGITS: usize = 32;
+/// The longest name that common file systems take, in bytes.
+const NAME_MAX: usize = 255;
+
+/// A file on its way to becoming `target_name` in `target`.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    directory: OwnedFd,
+    name: Vec<u8>,
+    /// Where the target is, when that is another directory than the temporary file's.
+    elsewhere: Option<OwnedFd>,
+    target_name: Vec<u8>,
+}
+
+/// What [`create`] made.
+#[derive(Debug)]
+pub(super) struct Created {
+    pub(super) file: OwnedFd,
+    pub(super) temporary: Temporary,
+    /// Size of the target that is there already.
+    pub(super) replaces: Option<u64>,
+}
+
+/// Makes the temporary file for `place`, with the old bytes when the upload
+/// continues an existing file. `temp_directory` is `common.temp_path`.
+/// `cancelled` ends the copying early.
+pub(super) fn create(
+    place: Place<'_>,
+    temp_directory: Option<BorrowedFd<'_>>,
+    how: &WriteMode,
+    cancelled: &AtomicBool,
+) -> Result<Created, Errno> {
+    let old = existing(&place)?;
+    match &old {
+        Some(_) if how.create && how.exclusive => return Err(Errno::EXIST),
+        Some(stat) => require_regular(stat)?,
+        None if !how.create => return Err(Errno::NOENT),
+        None => {}
+    }
+    let Place { directory: target_directory, name: target_name } = place;
+    let target_directory = target_directory.into_owned()?;
+    let (directory, elsewhere) = match temp_directory {
+        Some(other) => (rustix::io::fcntl_dupfd_cloexec(other, 0)?, Some(target_directory)),
+        None => (target_directory, None),
+    };
+    let continues = old.is_some() && !how.truncate;
+    let access = if how.read || continues { OFlags::RDWR } else { OFlags::WRONLY };
+    let (file, name) = create_unique(&directory, &target_name, access)?;
+    let temporary = Temporary { directory, name, elsewhere, target_name };
+    let prepare = || {
+        let (owner, mode) = match &old {
+            Some(stat) => (Some((stat.st_uid, stat.st_gid)), stat.st_mode & 0o7777),
+            None => (how.owner, how.mode),
+        };
+        set_owner_and_mode(&file, owner, mode)?;
+        if continues {
+            let old = openat(
+                temporary.target_directory(),
+                &temporary.target_name[..],
+                OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
+            require_regular(&fstat(&old)?)?;
+            copy_content(&old, &file, cancelled)?;
+        }
+        if how.append {
+            // Only now: the kernel copies into no file that is open for appending.
+            fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::APPEND)?;
+        }
+        Ok(())
+    };
+    if let Err(error) = prepare() {
+        temporary.remove();
+        return Err(error);
+    }
+    let replaces = old.as_ref().map(size);
+    Ok(Created { file, temporary, replaces })
+}
+
+fn existing(place: &Place<'_>) -> Result<Option<Stat>, Errno> {
+    match statat(&place.directory, &place.name[..], AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn create_unique(
+    directory: &OwnedFd,
+    target_name: &[u8],
+    access: OFlags,
+) -> Result<(OwnedFd, Vec<u8>), Errno> {
+    let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut longest = NAME_MAX;
+    loop {
+        let name = temporary_name(target_name, longest);
+        match openat(directory, &name[..], flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => {
+                // For whoever looks for left-overs; not all file systems can.
+                let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+                return Ok((file, name));
+            }
+            // A file system with shorter names: leave the target's name out.
+            Err(Errno::NAMETOOLONG) if longest > 0 => longest = 0,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Unique, recognisable, and as much of the target's name as fits into `longest`.
+fn temporary_name(target_name: &[u8], longest: usize) -> Vec<u8> {
+    let mut name = PREFIX.to_vec();
+    name.extend_from_slice(uuid::Uuid::new_v4().simple().to_string().as_bytes());
+    let room = longest.saturating_sub(name.len() + 1);
+    let mut keep = target_name.len().min(room);
+    // Not through the middle of a character: some file systems insist on UTF-8.
+    while keep > 0 && keep < target_name.len() && target_name[keep] & 0xC0 == 0x80 {
+        keep -= 1;
+    }
+    if keep > 0 {
+        name.push(b'.');
+        name.extend_from_slice(&target_name[..keep]);
+    }
+    name
+}
+
+/// True for the names that [`create`] gives.
+pub(super) fn is_temporary_name(name: &[u8]) -> bool {
+    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
+    rest.len() >= UNIQUE_DIGITS
+        && rest[..UNIQUE_DIGITS].iter().all(u8::is_ascii_hexdigit)
+        && matches!(rest.get(UNIQUE_DIGITS), None | Some(b'.'))
+}
+
+impl Temporary {
+    fn target_directory(&self) -> BorrowedFd<'_> {
+        self.elsewhere.as_ref().unwrap_or(&self.directory).as_fd()
+    }
+
+    /// Makes the file the target. Gives the size of the file that was there.
+    pub(super) fn publish(&self, file: &OwnedFd) -> Result<Option<u64>, Errno> {
+        let target = self.target_directory();
+        let replaced = match statat(target, &self.target_name[..], AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if attributes::kind(stat.st_mode) == crate::storage::FileKind::Directory => {
+                return Err(Errno::ISDIR);
+            }
+            Ok(stat) => Some(size(&stat)),
+            Err(Errno::NOENT) => None,
+            Err(error) => return Err(error),
+        };
+        match renameat(&self.directory, &self.name[..], target, &self.target_name[..]) {
+            Ok(()) => Ok(replaced),
+            // `temp_path` is on another file system, against its documentation.
+            Err(Errno::XDEV) => {
+                copy_into_place(file, target, &self.target_name)?;
+                self.remove();
+                Ok(replaced)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A file that nobody will miss: errors are of no use to anybody.
+    pub(super) fn remove(&self) {
+        let _ = unlinkat(&self.directory, &self.name[..], AtFlags::empty());
+    }
+}
+
+/// Copies `source` next to its target on another file system and renames it there.
+pub(super) fn copy_into_place(
+    source: impl AsFd,
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+) -> Result<Metadata, Errno> {
+    let source = source.as_fd();
+    let directory = rustix::io::fcntl_dupfd_cloexec(directory, 0)?;
+    let (file, temporary_name) = create_unique(&directory, name, OFlags::WRONLY)?;
+    let copy = || {
+        let stat = fstat(source)?;
+        copy_readable(source, &file)?;
+        let owner = is_root().then_some((stat.st_uid, stat.st_gid));
+        set_owner_and_mode(&file, owner, stat.st_mode & 0o7777)?;
+        let metadata = attributes::metadata(&stat);
+        let times = Some((metadata.accessed, metadata.modified));
+        attributes::apply(&file, &crate::storage::SetAttributes { times, ..Default::default() })?;
+        renameat(&directory, &temporary_name[..], &directory, name)?;
+        Ok(attributes::metadata(&fstat(&file)?))
+    };
+    copy().inspect_err(|_| {
+        let _ = unlinkat(&directory, &temporary_name[..], AtFlags::empty());
+    })
+}
+
+/// The upload's descriptor may be write-only; its content is read through a new one.
+fn copy_readable(source: BorrowedFd<'_>, target: &OwnedFd) -> Result<(), Errno> {
+    let never = AtomicBool::new(false);
+    match copy_content(source, target, &never) {
+        #[cfg(target_os = "linux")]
+        Err(Errno::BADF) => {
+            use rustix::fd::AsRawFd;
+            let again = rustix::fs::open(
+                format!("/proc/self/fd/{}", source.as_raw_fd()),
+                OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
+            copy_content(&again, target, &never)
+        }
+        result => result,
+    }
+}
+
+/// All bytes of `source` into the empty `target`: shared blocks where the file
+/// system can, else copied within the kernel, else by hand.
+fn copy_content(source: impl AsFd, target: impl AsFd, cancelled: &AtomicBool) -> Result<(), Errno> {
+    const STEP: usize = 16 * 1024 * 1024;
+    let (source, target) = (source.as_fd(), target.as_fd());
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{copy_file_range, ioctl_ficlone};
+        if ioctl_ficlone(target, source).is_ok() {
+            return Ok(());
+        }
+        let (mut from, mut to) = (0, 0);
+        loop {
+            if cancelled.load(Ordering::Relaxed) {
+                return Err(Errno::CANCELED);
+            }
+            let step = || copy_file_range(source, Some(&mut from), target, Some(&mut to), STEP);
+            match retry_on_intr(step) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if from >= size(&fstat(source)?) {
+            return Ok(());
+        }
+    }
+    let mut at = 0;
+    loop {
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(Errno::CANCELED);
+        }
+        let piece = extent::read_waiting(source, at, STEP)?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        extent::write_all(target, at, &piece, false)?;
+        at += piece.len() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_names_fit_whatever_the_target_is_called() {
+        let long = vec![b'x'; 255];
+        let multibyte = "ü".repeat(127);
+        for target in [&b"a"[..], b"report.pdf", &long, multibyte.as_bytes(), b"\xff\xfe"] {
+            let name = temporary_name(target, NAME_MAX);
+            assert!(name.len() <= NAME_MAX);
+            assert!(is_temporary_name(&name));
+            assert_eq!(std::str::from_utf8(&name).is_ok(), std::str::from_utf8(target).is_ok());
+        }
+        let name = temporary_name(b"report.pdf", NAME_MAX);
+        assert!(name.ends_with(b".report.pdf"), "{}", String::from_utf8_lossy(&name));
+        assert!(is_temporary_name(&temporary_name(b"report.pdf", 0)));
+    }
+
+    #[test]
+    fn only_our_own_names_are_recognised() {
+        for name in [
+            &b".sftpgo-upload."[..],
+            b".sftpgo-upload.file",
+            b".sftpgo-upload.0123456789abcdef.x",
+            b"x.sftpgo-upload.0123456789abcdef0123456789abcdef.x",
+            b".sftpgo-upload.0123456789abcdef0123456789abcdefx",
+        ] {
+            assert!(!is_temporary_name(name), "{}", String::from_utf8_lossy(name));
+        }
+    }
+}
