@@ -15,3 +15,4 @@ pub mod protocol;
 pub mod provider;
 pub mod storage;
 pub mod version;
+pub mod web;
