@@ -13,3 +13,4 @@ pub mod paths;
 pub mod protocol;
 pub mod storage;
 pub mod version;
+pub mod vfs;
