@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Deprecated, PathItem};
 use utoipa::{Modify, OpenApi};
 
 use crate::web::routes::Document;
@@ -20,6 +22,17 @@ impl Modify for DocumentFrame {
              every other request. Every failure is answered with an `ApiResponse`."
                 .to_owned(),
         );
+        for item in document.paths.paths.values_mut() {
+            for operation in operations(item) {
+                let tag = operation.tags.as_ref().and_then(|tags| tags.first());
+                let tag = tag.cloned().unwrap_or_default();
+                // Clients of older servers find these, writers of new ones should not.
+                operation.deprecated = (tag == "aliases").then_some(Deprecated::True);
+                // Handlers are called alike in every file; generated clients need one name each.
+                let name = operation.operation_id.take().unwrap_or_default();
+                operation.operation_id = Some(format!("{tag}_{name}"));
+            }
+        }
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(
             "BearerAuth",
@@ -35,6 +48,11 @@ impl Modify for DocumentFrame {
             SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)),
         );
     }
+}
+
+/// The operations of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
 /// Serves the document at `/openapi` and `/openapi/openapi.json`.

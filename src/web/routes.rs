@@ -122,8 +122,11 @@ mod tests {
     #[test]
     fn every_operation_says_what_it_does_and_what_it_answers() {
         let document = serde_json::to_value(Document::openapi()).expect("serialisable");
+        let mut ids = std::collections::HashSet::new();
         for (path, item) in document["paths"].as_object().expect("paths") {
             for (method, operation) in item.as_object().expect("methods") {
+                let id = operation["operationId"].as_str().unwrap_or_default();
+                assert!(ids.insert(id.to_owned()), "{method} {path}: {id:?} is not unique");
                 let summary = operation["summary"].as_str().unwrap_or_default();
                 assert!(!summary.is_empty(), "{method} {path} has no summary");
                 let responses = operation["responses"].as_object().expect("responses");

@@ -10,6 +10,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse};
 
 use crate::error::Error;
+use crate::logging::LogControl;
 use crate::metrics::{ActorLoad, Metrics};
 use crate::web::app::Services;
 use crate::web::auth::BasicCredentials;
@@ -93,5 +94,6 @@ async fn update_gauges(services: &Services) {
         restarts: actor.restarts,
         busy: Duration::from_micros(actor.busy_us),
     }));
-    metrics.set_dropped(health.hooks.dropped_events, services.log_control.dropped_lines());
+    let dropped_lines = services.log_control.as_ref().map_or(0, LogControl::dropped_lines);
+    metrics.set_dropped(health.hooks.dropped_events, dropped_lines);
 }

@@ -54,7 +54,7 @@ pub struct DumpQuery {
 #[utoipa::path(
     get,
     path = "/api/v2/dumpdata",
-    tag = "maintenance",
+    tag = "dumps",
     security(("BearerAuth" = [])),
     params(DumpQuery),
     responses(
@@ -136,7 +136,7 @@ pub struct LoadFileQuery {
 #[utoipa::path(
     get,
     path = "/api/v2/loaddata",
-    tag = "maintenance",
+    tag = "dumps",
     security(("BearerAuth" = [])),
     params(LoadFileQuery, LoadQuery),
     responses(
@@ -177,7 +177,7 @@ pub async fn load_file(
 #[utoipa::path(
     post,
     path = "/api/v2/loaddata",
-    tag = "maintenance",
+    tag = "dumps",
     security(("BearerAuth" = [])),
     params(LoadQuery),
     request_body = BackupData,
