@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Atomicity, Ended, FileKind, FileTime, Partial, SetAttributes, Storage, WriteHandle, WriteMode,
+    Atomicity, Ended, FileKind, FileTime, Metadata, Partial, SetAttributes, Storage, WriteHandle,
+    WriteMode,
 };
 use crate::error::{ErrorKind, Result};
 use crate::paths::StoragePath;
@@ -101,6 +102,10 @@ pub async fn names(storage: &dyn Storage, dir: &str) -> Vec<Vec<u8>> {
     }
 }
 
+fn size_of(metadata: Option<Metadata>) -> Option<u64> {
+    metadata.map(|metadata| metadata.size)
+}
+
 fn kind_of<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
     result.unwrap_err().kind()
 }
@@ -152,7 +157,7 @@ async fn missing_files_are_not_found(storage: &dyn Storage) {
         assert_eq!(kind_of(storage.lstat(&missing).await), ErrorKind::NotFound);
         assert_eq!(kind_of(storage.open_read(&missing).await), ErrorKind::NotFound);
         assert_eq!(kind_of(storage.remove_file(&missing).await), ErrorKind::NotFound);
-        assert_eq!(kind_of(storage.rename(&missing, &path("x")).await), ErrorKind::NotFound);
+        assert_eq!(kind_of(storage.rename(&missing, &path("x"), true).await), ErrorKind::NotFound);
         for atomic in [Atomicity::Direct, Atomicity::Atomic] {
             let how = WriteMode { create: false, ..new_file(atomic) };
             assert_eq!(kind_of(storage.open_write(&missing, how).await), ErrorKind::NotFound);
@@ -183,7 +188,7 @@ async fn truncation_starts_empty_and_tells_the_old_size(storage: &dyn Storage) {
         assert_eq!(handle.metadata().await.unwrap().size, 0);
         write(&*handle, 0, b"short").await.unwrap();
         let ended = handle.commit().await.unwrap();
-        assert_eq!((ended.replaced, ended.stored.unwrap().size), (Some(13), 5));
+        assert_eq!((size_of(ended.replaced), size_of(ended.stored)), (Some(13), Some(5)));
         assert_eq!(get(storage, "trunc/a").await.unwrap(), b"short");
     }
 }
@@ -199,22 +204,29 @@ async fn renaming_replaces_files_only(storage: &dyn Storage) {
     fresh_dir(storage, "rename").await;
     put(storage, "rename/a", b"first").await.unwrap();
     put(storage, "rename/b", b"second one").await.unwrap();
-    let replaced = storage.rename(&path("rename/a"), &path("rename/b")).await.unwrap();
+    let replaced = storage.rename(&path("rename/a"), &path("rename/b"), true).await.unwrap();
     assert_eq!(replaced.unwrap().size, 10);
     assert_eq!(get(storage, "rename/b").await.unwrap(), b"first");
     assert_eq!(kind_of(storage.stat(&path("rename/a")).await), ErrorKind::NotFound);
-    assert_eq!(storage.rename(&path("rename/b"), &path("rename/c")).await.unwrap(), None);
+    assert_eq!(storage.rename(&path("rename/b"), &path("rename/c"), true).await.unwrap(), None);
+    put(storage, "rename/taken", b"x").await.unwrap();
+    let refused = storage.rename(&path("rename/c"), &path("rename/taken"), false).await;
+    assert_eq!(kind_of(refused), ErrorKind::AlreadyExists);
+    storage.rename(&path("rename/c"), &path("rename/free"), false).await.unwrap();
+    storage.rename(&path("rename/free"), &path("rename/c"), false).await.unwrap();
+    // A name in its own place stays there.
+    assert_eq!(storage.rename(&path("rename/c"), &path("rename/c"), true).await.unwrap(), None);
     if storage.capabilities().directories {
         storage.create_dir(&path("rename/dir"), 0o755, None).await.unwrap();
-        let refused = storage.rename(&path("rename/c"), &path("rename/dir")).await;
+        let refused = storage.rename(&path("rename/c"), &path("rename/dir"), true).await;
         assert_eq!(kind_of(refused), ErrorKind::IsADirectory);
         storage.create_dir(&path("rename/other"), 0o755, None).await.unwrap();
-        let refused = storage.rename(&path("rename/other"), &path("rename/dir")).await;
+        let refused = storage.rename(&path("rename/other"), &path("rename/dir"), true).await;
         assert_eq!(kind_of(refused), ErrorKind::IsADirectory);
-        storage.rename(&path("rename/other"), &path("rename/moved")).await.unwrap();
+        storage.rename(&path("rename/other"), &path("rename/moved"), true).await.unwrap();
         assert_eq!(get(storage, "rename/c").await.unwrap(), b"first");
         for (from, to) in [("", "rename/x"), ("rename/c", "")] {
-            let refused = storage.rename(&path(from), &path(to)).await;
+            let refused = storage.rename(&path(from), &path(to), true).await;
             assert_eq!(kind_of(refused), ErrorKind::PermissionDenied, "{from} -> {to}");
         }
     }
@@ -307,7 +319,7 @@ async fn every_end_leaves_what_it_should(storage: &dyn Storage) {
         };
         let content = get(storage, &name).await.ok();
         assert_eq!(content.as_deref(), want, "{case}");
-        assert_eq!(ended.replaced, exists.then_some(11), "{case}");
+        assert_eq!(size_of(ended.replaced), exists.then_some(11), "{case}");
         assert_eq!(ended.stored.map(|stored| stored.size), new.filter(|_| want == new).map(|_| 3));
         assert!(handle.commit().await.is_err(), "{case}: ended twice");
     }
@@ -355,7 +367,7 @@ async fn an_upload_continues_where_it_stopped(storage: &dyn Storage) {
         assert_eq!(handle.metadata().await.unwrap().size, 12);
         write(&*handle, 12, b"second half").await.unwrap();
         let ended = handle.commit().await.unwrap();
-        assert_eq!((ended.replaced, ended.stored.unwrap().size), (Some(12), 23));
+        assert_eq!((size_of(ended.replaced), size_of(ended.stored)), (Some(12), Some(23)));
         assert_eq!(get(storage, &name).await.unwrap(), b"first half, second half");
     }
 }
@@ -508,7 +520,7 @@ async fn links_lead_to_files_beneath_the_root_only(storage: &dyn Storage) {
     handle.abort(Partial::Discard).await.unwrap();
     assert_eq!(kind_of(storage.stat(&path("links/dir/later")).await), ErrorKind::NotFound);
     // Removing and renaming act on the link.
-    storage.rename(&path("links/good"), &path("links/renamed")).await.unwrap();
+    storage.rename(&path("links/good"), &path("links/renamed"), true).await.unwrap();
     assert_eq!(storage.remove_file(&path("links/renamed")).await.unwrap().kind, FileKind::Symlink);
     assert!(storage.stat(&path("links/dir/a")).await.is_ok());
     storage.remove_file(&path("links/good-dir")).await.unwrap();

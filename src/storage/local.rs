@@ -23,13 +23,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, fstat, ftruncate, mkdirat, openat, readlinkat,
     renameat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
+use self::atomic::Name;
 use self::attributes::{require_regular, set_owner_and_mode, size};
 use self::beneath::DIRECTORY;
 use self::errno::fail;
@@ -69,7 +70,7 @@ impl LocalStorage {
     fn open_with(
         root: &Path,
         temp_path: Option<&Path>,
-        resolver: impl FnOnce(rustix::fd::BorrowedFd<'_>) -> Box<dyn beneath::Resolve>,
+        resolver: impl FnOnce(BorrowedFd<'_>) -> Box<dyn beneath::Resolve>,
     ) -> Result<Self> {
         let fd = open_absolute(root, "root directory")?;
         let temp_directory =
@@ -124,41 +125,6 @@ impl LocalStorage {
             .and_then(|fd| set_owner_and_mode(&fd, owner, mode))
             .map_err(|errno| failed(root, errno))?;
         Ok(true)
-    }
-
-    /// True for a name that an atomic upload has before it is complete.
-    pub fn is_upload_in_progress(name: &[u8]) -> bool {
-        atomic::is_temporary_name(name)
-    }
-
-    /// Removes `path` if it is the temporary file of an upload whose server is
-    /// gone: named like one, not locked by any process, and not modified since
-    /// `before_unix_secs`. True when it was removed.
-    pub async fn remove_abandoned_upload(
-        &self,
-        path: &StoragePath,
-        before_unix_secs: i64,
-    ) -> Result<bool> {
-        if !atomic::is_temporary_name(path.file_name()) {
-            return Ok(false);
-        }
-        self.offload(path, "remove abandoned", move |root, path| {
-            let place = root.place(path)?;
-            let name = &place.name[..];
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | CAREFULLY;
-            let file = openat(&place.directory, name, flags, Mode::empty())?;
-            let stat = fstat(&file)?;
-            require_regular(&stat)?;
-            let is_old = attributes::metadata(&stat).modified.secs < before_unix_secs;
-            // Where locks are not supported nothing is known, so nothing is removed.
-            let lock = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-            if !is_old || lock.is_err() {
-                return Ok(false);
-            }
-            unlinkat(&place.directory, name, AtFlags::empty())?;
-            Ok(true)
-        })
-        .await
     }
 
     /// One hop to the blocking pool for everything that one request needs.
@@ -354,10 +320,16 @@ impl Storage for LocalStorage {
         .await
     }
 
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<Option<Metadata>> {
+    async fn rename(
+        &self,
+        from: &StoragePath,
+        to: &StoragePath,
+        replace: bool,
+    ) -> Result<Option<Metadata>> {
         require_name(to)?;
         let to = to.clone();
-        self.offload(from, "rename", move |root, from| rename_beneath(root, from, &to)).await
+        self.offload(from, "rename", move |root, from| rename_beneath(root, from, &to, replace))
+            .await
     }
 
     async fn set_attributes(
@@ -396,6 +368,34 @@ impl Storage for LocalStorage {
         self.offload(path, "space of", attributes::space).await
     }
 
+    fn is_temporary(&self, name: &[u8]) -> bool {
+        atomic::is_temporary_name(name)
+    }
+
+    /// Recognised by its name and by the lock that died with its server.
+    async fn remove_abandoned(&self, path: &StoragePath, before_unix_secs: i64) -> Result<bool> {
+        if !atomic::is_temporary_name(path.file_name()) {
+            return Ok(false);
+        }
+        self.offload(path, "remove abandoned", move |root, path| {
+            let place = root.place(path)?;
+            let name = &place.name[..];
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | CAREFULLY;
+            let file = openat(&place.directory, name, flags, Mode::empty())?;
+            let stat = fstat(&file)?;
+            require_regular(&stat)?;
+            let is_old = attributes::metadata(&stat).modified.secs < before_unix_secs;
+            // Where locks are not supported nothing is known, so nothing is removed.
+            let lock = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+            if !is_old || lock.is_err() {
+                return Ok(false);
+            }
+            unlinkat(&place.directory, name, AtFlags::empty())?;
+            Ok(true)
+        })
+        .await
+    }
+
     fn display_path(&self, path: &StoragePath) -> String {
         let mut shown = self.location.to_string_lossy().into_owned();
         if !path.is_root() {
@@ -418,7 +418,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-type OpenedFile = (OwnedFd, Destination, Option<u64>);
+type OpenedFile = (OwnedFd, Destination, Option<Metadata>);
 
 /// Opens or creates the target itself, and knows which of the two it did: that
 /// decides about quota and about what an abort may remove.
@@ -447,7 +447,8 @@ fn open_target(root: &Root, path: &StoragePath, how: &WriteMode) -> Result<Opene
                 if how.truncate && size(&stat) > 0 {
                     ftruncate(&file, 0)?;
                 }
-                return Ok((file, Destination::Target { is_new: false }, Some(size(&stat))));
+                let replaces = Some(attributes::metadata(&stat));
+                return Ok((file, Destination::Target { is_new: false }, replaces));
             }
             Err(Errno::NOENT) if how.create => {}
             Err(error) => return Err(error),
@@ -491,54 +492,59 @@ fn rename_beneath(
     root: &Root,
     from: &StoragePath,
     to: &StoragePath,
+    replace: bool,
 ) -> Result<Option<Metadata>, Errno> {
     let (from, to) = (root.place(from)?, root.place(to)?);
-    let (from_name, to_name) = (&from.name[..], &to.name[..]);
-    // Usually nothing is there, and then one call is all.
+    let from_name = (from.directory.as_fd(), &from.name[..]);
+    let to_name = (to.directory.as_fd(), &to.name[..]);
+    let renamed = if replace {
+        atomic::rename_replacing(from_name, to_name)
+    } else {
+        rename_without_replacing(from_name, to_name).map(|()| None)
+    };
+    match renamed {
+        Err(Errno::XDEV) => move_across(&from, &to, replace),
+        result => result,
+    }
+}
+
+fn rename_without_replacing(from: Name<'_>, to: Name<'_>) -> Result<(), Errno> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{RenameFlags, renameat_with};
-        match renameat_with(
-            &from.directory,
-            from_name,
-            &to.directory,
-            to_name,
-            RenameFlags::NOREPLACE,
-        ) {
-            Ok(()) => return Ok(None),
-            // Taken, or a kernel or file system without this flag.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-            Err(Errno::XDEV) => {}
-            Err(error) => return Err(error),
+        match renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            result => return result,
         }
     }
-    let source = statat(&from.directory, from_name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let replaced = match statat(&to.directory, to_name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) if attributes::kind(stat.st_mode) == FileKind::Directory => {
-            return Err(Errno::ISDIR);
-        }
-        // Two names of one file: the system does nothing.
-        Ok(stat) if (stat.st_dev, stat.st_ino) == (source.st_dev, source.st_ino) => None,
-        Ok(stat) => Some(attributes::metadata(&stat)),
-        Err(Errno::NOENT) => None,
-        Err(error) => return Err(error),
-    };
-    match renameat(&from.directory, from_name, &to.directory, to_name) {
-        Ok(()) => {}
-        Err(Errno::XDEV) => move_across(&from, &to)?,
-        Err(error) => return Err(error),
+    require_absent(to)?;
+    renameat(from.0, from.1, to.0, to.1)
+}
+
+fn require_absent((directory, name): Name<'_>) -> Result<(), Errno> {
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Errno::EXIST),
+        Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error),
     }
-    Ok(replaced)
 }
 
 /// A rename between two file systems mounted beneath the root: regular files
 /// are copied, anything else stays where it is.
-fn move_across(from: &root::Place<'_>, to: &root::Place<'_>) -> Result<(), Errno> {
+fn move_across(
+    from: &root::Place<'_>,
+    to: &root::Place<'_>,
+    replace: bool,
+) -> Result<Option<Metadata>, Errno> {
+    if !replace {
+        require_absent((to.directory.as_fd(), &to.name))?;
+    }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | CAREFULLY;
     let source = openat(&from.directory, &from.name[..], flags, Mode::empty())?;
     if require_regular(&fstat(&source)?).is_err() {
         return Err(Errno::OPNOTSUPP);
     }
-    atomic::copy_into_place(&source, to.directory.as_fd(), &to.name)?;
-    unlinkat(&from.directory, &from.name[..], AtFlags::empty())
+    let replaced = atomic::copy_into_place(&source, to.directory.as_fd(), &to.name)?;
+    unlinkat(&from.directory, &from.name[..], AtFlags::empty())?;
+    Ok(replaced)
 }

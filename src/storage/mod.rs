@@ -44,6 +44,13 @@ pub enum FileKind {
     Other,
 }
 
+/// Tells one object of a backend from every other, also after a rename.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ObjectId {
+    pub device: u64,
+    pub number: u64,
+}
+
 /// What is known of one object. Times are Unix seconds, with nanoseconds where the backend has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
@@ -57,6 +64,8 @@ pub struct Metadata {
     pub links: u64,
     pub modified: FileTime,
     pub accessed: FileTime,
+    /// `None` where the backend has only names.
+    pub id: Option<ObjectId>,
 }
 
 /// Seconds and nanoseconds since the Unix epoch.
@@ -137,8 +146,8 @@ pub enum Partial {
 pub struct Ended {
     /// The target as this write left it; `None` when the target is what it was before.
     pub stored: Option<Metadata>,
-    /// Size of the file that was at the target before; `None` when there was none.
-    pub replaced: Option<u64>,
+    /// The file that was at the target before, as it was last seen; `None` when there was none.
+    pub replaced: Option<Metadata>,
 }
 
 /// `common.upload_mode`: see the spec page on SSH and SFTP behaviour.
@@ -241,8 +250,14 @@ pub trait Storage: Send + Sync + Debug {
     async fn remove_file(&self, path: &StoragePath) -> Result<Metadata>;
     /// An empty directory.
     async fn remove_dir(&self, path: &StoragePath) -> Result<()>;
-    /// Replaces an existing file, whose last metadata it gives; onto a directory is `IsADirectory`.
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<Option<Metadata>>;
+    /// With `replace` an existing file gives way, and its last metadata is the
+    /// result; without, it is `AlreadyExists`. Onto a directory is `IsADirectory`.
+    async fn rename(
+        &self,
+        from: &StoragePath,
+        to: &StoragePath,
+        replace: bool,
+    ) -> Result<Option<Metadata>>;
     /// Follows links that stay below the root. Metadata from before the change.
     async fn set_attributes(
         &self,
@@ -259,6 +274,16 @@ pub trait Storage: Send + Sync + Debug {
     }
     async fn space(&self, _path: &StoragePath) -> Result<Space> {
         Err(unsupported("space"))
+    }
+    /// True for a name that a [`WriteHandle`] gives its file until `commit`: such
+    /// a file belongs to nobody yet.
+    fn is_temporary(&self, _name: &[u8]) -> bool {
+        false
+    }
+    /// Removes `path` if it is the temporary file of a server that is gone, last
+    /// modified before `before_unix_secs`. True when it was removed.
+    async fn remove_abandoned(&self, _path: &StoragePath, _before_unix_secs: i64) -> Result<bool> {
+        Ok(false)
     }
     /// The path a hook or log line shows: for local storage the real one.
     fn display_path(&self, path: &StoragePath) -> String;

@@ -17,7 +17,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::attributes::{self, is_root, require_regular, set_owner_and_mode, size};
 use super::extent;
 use super::root::Place;
-use crate::storage::{Metadata, WriteMode};
+use crate::storage::{FileKind, Metadata, SetAttributes, WriteMode};
 
 const PREFIX: &[u8] = b".sftpgo-upload.";
 const UNIQUE_DIGITS: usize = 32;
@@ -39,8 +39,8 @@ pub(super) struct Temporary {
 pub(super) struct Created {
     pub(super) file: OwnedFd,
     pub(super) temporary: Temporary,
-    /// Size of the target that is there already.
-    pub(super) replaces: Option<u64>,
+    /// The target that is there already.
+    pub(super) replaces: Option<Metadata>,
 }
 
 /// Makes the temporary file for `place`, with the old bytes when the upload
@@ -95,7 +95,7 @@ pub(super) fn create(
         temporary.remove();
         return Err(error);
     }
-    let replaces = old.as_ref().map(size);
+    let replaces = old.as_ref().map(attributes::metadata);
     Ok(Created { file, temporary, replaces })
 }
 
@@ -159,26 +159,17 @@ impl Temporary {
         self.elsewhere.as_ref().unwrap_or(&self.directory).as_fd()
     }
 
-    /// Makes the file the target. Gives the size of the file that was there.
-    pub(super) fn publish(&self, file: &OwnedFd) -> Result<Option<u64>, Errno> {
+    /// Makes the file the target. Gives the file that was there.
+    pub(super) fn publish(&self, file: &OwnedFd) -> Result<Option<Metadata>, Errno> {
         let target = self.target_directory();
-        let replaced = match statat(target, &self.target_name[..], AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if attributes::kind(stat.st_mode) == crate::storage::FileKind::Directory => {
-                return Err(Errno::ISDIR);
-            }
-            Ok(stat) => Some(size(&stat)),
-            Err(Errno::NOENT) => None,
-            Err(error) => return Err(error),
-        };
-        match renameat(&self.directory, &self.name[..], target, &self.target_name[..]) {
-            Ok(()) => Ok(replaced),
+        match publish_replacing((self.directory.as_fd(), &self.name), (target, &self.target_name)) {
             // `temp_path` is on another file system, against its documentation.
             Err(Errno::XDEV) => {
-                copy_into_place(file, target, &self.target_name)?;
+                let replaced = copy_into_place(file, target, &self.target_name)?;
                 self.remove();
                 Ok(replaced)
             }
-            Err(error) => Err(error),
+            result => result,
         }
     }
 
@@ -188,12 +179,85 @@ impl Temporary {
     }
 }
 
-/// Copies `source` next to its target on another file system and renames it there.
+/// A name in an open directory.
+pub(super) type Name<'n> = (BorrowedFd<'n>, &'n [u8]);
+
+fn look((directory, name): Name<'_>) -> Result<Stat, Errno> {
+    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Renames, taking the place of a file, which is the result. Somebody who
+/// replaces the target between two calls of ours makes that result stale.
+pub(super) fn rename_replacing(from: Name<'_>, to: Name<'_>) -> Result<Option<Metadata>, Errno> {
+    // Usually nothing is there, and then one call is all.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{RenameFlags, renameat_with};
+        match renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(None),
+            // Taken, or a kernel or file system without this flag.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let source = look(from)?;
+    let replaced = match look(to) {
+        // Two names of one object: the system does nothing.
+        Ok(target) if attributes::id(&target) == attributes::id(&source) => return Ok(None),
+        Ok(target) if attributes::kind(target.st_mode) == FileKind::Directory => {
+            return Err(Errno::ISDIR);
+        }
+        Ok(target) => Some(attributes::metadata(&target)),
+        Err(Errno::NOENT) => None,
+        Err(error) => return Err(error),
+    };
+    renameat(from.0, from.1, to.0, to.1)?;
+    Ok(replaced)
+}
+
+/// As [`rename_replacing`] for a file that only we know, and with an exact
+/// result also when two uploads are ready at the same moment: quota is counted
+/// from it. The target changes in one step; the old file then has our name.
+fn publish_replacing(from: Name<'_>, to: Name<'_>) -> Result<Option<Metadata>, Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{RenameFlags, renameat_with};
+        // The target may come and go, but not for ever.
+        const ROUNDS: u32 = 16;
+        let rename = |flags| renameat_with(from.0, from.1, to.0, to.1, flags);
+        for _ in 0..ROUNDS {
+            match rename(RenameFlags::NOREPLACE) {
+                Ok(()) => return Ok(None),
+                Err(Errno::EXIST) => {}
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => break,
+                Err(error) => return Err(error),
+            }
+            match rename(RenameFlags::EXCHANGE) {
+                Ok(()) => {}
+                Err(Errno::NOENT) => continue,
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => break,
+                Err(error) => return Err(error),
+            }
+            let replaced = look(from)?;
+            if attributes::kind(replaced.st_mode) == FileKind::Directory {
+                // It became one since the upload began: back.
+                rename(RenameFlags::EXCHANGE)?;
+                return Err(Errno::ISDIR);
+            }
+            unlinkat(from.0, from.1, AtFlags::empty())?;
+            return Ok(Some(attributes::metadata(&replaced)));
+        }
+    }
+    rename_replacing(from, to)
+}
+
+/// Copies `source` next to its target on another file system and renames it
+/// there. Gives the file that was there.
 pub(super) fn copy_into_place(
     source: impl AsFd,
     directory: BorrowedFd<'_>,
     name: &[u8],
-) -> Result<Metadata, Errno> {
+) -> Result<Option<Metadata>, Errno> {
     let source = source.as_fd();
     let directory = rustix::io::fcntl_dupfd_cloexec(directory, 0)?;
     let (file, temporary_name) = create_unique(&directory, name, OFlags::WRONLY)?;
@@ -204,9 +268,8 @@ pub(super) fn copy_into_place(
         set_owner_and_mode(&file, owner, stat.st_mode & 0o7777)?;
         let metadata = attributes::metadata(&stat);
         let times = Some((metadata.accessed, metadata.modified));
-        attributes::apply(&file, &crate::storage::SetAttributes { times, ..Default::default() })?;
-        renameat(&directory, &temporary_name[..], &directory, name)?;
-        Ok(attributes::metadata(&fstat(&file)?))
+        attributes::apply(&file, &SetAttributes { times, ..Default::default() })?;
+        publish_replacing((directory.as_fd(), &temporary_name), (directory.as_fd(), name))
     };
     copy().inspect_err(|_| {
         let _ = unlinkat(&directory, &temporary_name[..], AtFlags::empty());

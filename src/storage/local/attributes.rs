@@ -9,7 +9,9 @@ use rustix::io::Errno;
 
 use super::root::Root;
 use crate::paths::StoragePath;
-use crate::storage::{FileKind, FileTime, Metadata, OWNER_UNCHANGED, SetAttributes, Space};
+use crate::storage::{
+    FileKind, FileTime, Metadata, OWNER_UNCHANGED, ObjectId, SetAttributes, Space,
+};
 
 pub(super) fn kind(mode: u32) -> FileKind {
     match FileType::from_raw_mode(mode) {
@@ -31,14 +33,31 @@ pub(super) fn metadata(stat: &Stat) -> Metadata {
         mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
-        links: u64::try_from(stat.st_nlink).unwrap_or(1),
+        links: count(stat.st_nlink),
         modified: time(stat.st_mtime, stat.st_mtime_nsec),
         accessed: time(stat.st_atime, stat.st_atime_nsec),
+        id: Some(id(stat)),
     }
+}
+
+pub(super) fn id(stat: &Stat) -> ObjectId {
+    // Only compared, so a sign that some systems give their numbers is no matter.
+    ObjectId { device: wide(stat.st_dev), number: wide(stat.st_ino) }
+}
+
+fn wide<N: Copy + TryInto<u64> + TryInto<i64>>(number: N) -> u64 {
+    TryInto::<u64>::try_into(number)
+        .or_else(|_| TryInto::<i64>::try_into(number).map(i64::cast_unsigned))
+        .unwrap_or(u64::MAX)
 }
 
 pub(super) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+/// As wide as the widest system has it.
+fn count(links: impl Into<u64>) -> u64 {
+    links.into()
 }
 
 fn time(secs: impl TryInto<i64>, nanos: impl TryInto<u32>) -> FileTime {

@@ -114,8 +114,8 @@ pub(super) struct Opened {
     pub(super) path: StoragePath,
     pub(super) file: OwnedFd,
     pub(super) destination: Destination,
-    /// Size of the target before; `None` when there was none.
-    pub(super) replaces: Option<u64>,
+    /// The target before; `None` when there was none.
+    pub(super) replaces: Option<Metadata>,
     pub(super) atomicity: Atomicity,
     pub(super) appends: bool,
     pub(super) reads: bool,
@@ -136,7 +136,7 @@ struct Shared {
     root: Arc<Root>,
     path: StoragePath,
     destination: Destination,
-    replaces: Option<u64>,
+    replaces: Option<Metadata>,
     atomicity: Atomicity,
     appends: bool,
     reads: bool,
@@ -202,7 +202,7 @@ impl Shared {
             }
             (Destination::Temporary(temporary), End::Abort(_)) => {
                 temporary.remove();
-                Ok(Ended { stored: None, replaced: self.replaces })
+                Ok(Ended { stored: None, replaced: self.replaces.clone() })
             }
             (Destination::Target { is_new: true }, End::Abort(Partial::Discard)) => {
                 self.discard_new(file)
@@ -215,7 +215,7 @@ impl Shared {
 
     fn keep(&self, file: &OwnedFd) -> Result<Ended, Errno> {
         let stored = Some(attributes::metadata(&fstat(file)?));
-        Ok(Ended { stored, replaced: self.replaces })
+        Ok(Ended { stored, replaced: self.replaces.clone() })
     }
 
     fn publish(&self, temporary: &Temporary, file: &OwnedFd) -> Result<Ended, Errno> {
@@ -230,7 +230,7 @@ impl Shared {
         let ours = fstat(file)?;
         let place = self.root.place_behind_links(&self.path)?;
         let there = statat(&place.directory, &place.name[..], AtFlags::SYMLINK_NOFOLLOW);
-        if there.is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)) {
+        if there.is_ok_and(|there| attributes::id(&there) == attributes::id(&ours)) {
             unlinkat(&place.directory, &place.name[..], AtFlags::empty())?;
             return Ok(Ended { stored: None, replaced: None });
         }
@@ -252,7 +252,7 @@ impl Drop for Shared {
 #[async_trait]
 impl WriteHandle for Writer {
     fn replaced_size(&self) -> Option<u64> {
-        self.shared.replaces
+        self.shared.replaces.as_ref().map(|replaced| replaced.size)
     }
 
     fn try_write_at(&self, offset: u64, data: &[u8]) -> Option<Result<()>> {

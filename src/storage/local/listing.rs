@@ -85,5 +85,6 @@ fn bare(found: &DirEntry) -> Metadata {
         links: 1,
         modified: never,
         accessed: never,
+        id: None,
     }
 }

@@ -155,7 +155,7 @@ async fn one_round(storage: &LocalStorage, round: usize) -> (usize, usize) {
     }
     let time = FileTime { secs: 1, nanos: 0 };
     let all = SetAttributes {
-        size: (round % 2 == 0).then_some(3),
+        size: round.is_multiple_of(2).then_some(3),
         mode: Some(0o666),
         owner: None,
         times: Some((time, time)),
@@ -171,10 +171,10 @@ async fn one_round(storage: &LocalStorage, round: usize) -> (usize, usize) {
     let _ = storage.remove_dir(&path("swap/sub")).await;
     let _ = storage.create_dir(&path("swap/sub"), 0o755, None).await;
     // The canary's name is tried only where a confined server can never find it.
-    count(storage.rename(&path("swap/canary"), &path("stolen")).await.is_ok());
+    count(storage.rename(&path("swap/canary"), &path("stolen"), true).await.is_ok());
     assert!(storage.lstat(&path("stolen")).await.is_err(), "rename out of the canary's directory");
     let _ = storage.remove_file(&path("swap/canary")).await;
-    let _ = storage.rename(&path(&format!("swap/new-{round}")), &path("swap/renamed")).await;
+    let _ = storage.rename(&path(&format!("swap/new-{round}")), &path("swap/renamed"), true).await;
     let _ = storage.remove_file(&path("swap/renamed")).await;
     let _ = storage.remove_file(&path(&format!("swap/new-{round}"))).await;
     outcome

@@ -2,8 +2,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
 use super::beneath::ComponentWise;
 use super::*;
+use crate::storage::Partial;
 use crate::storage::conformance::{self, get, names, new_file, path, put, write};
-use crate::storage::{Partial, ReadHandle};
 
 fn by_kernel(root: &Path) -> LocalStorage {
     LocalStorage::open(root, None).unwrap()
@@ -161,12 +161,33 @@ async fn the_old_bytes_survive_a_temporary_file_that_is_cut_off() {
     write(&*handle, 10, b"changed").await.unwrap();
     assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), old);
     let temporary = names(&storage, "").await.into_iter().find(|name| name != b"a").unwrap();
-    assert!(LocalStorage::is_upload_in_progress(&temporary));
+    assert!(storage.is_temporary(&temporary));
     handle.commit().await.unwrap();
     let new = std::fs::read(dir.path().join("a")).unwrap();
     assert_eq!(&new[..20], &[&old[..10], b"changed", &old[17..20]].concat()[..]);
     assert!(new[20..] == old[20..]);
     assert_eq!(names(&storage, "").await.len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_uploads_to_one_name_one_replaces_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = by_kernel(dir.path());
+    for round in 0..50 {
+        let name = path(&format!("{round}"));
+        let (a, b) = tokio::join!(
+            storage.open_write(&name, new_file(Atomicity::Atomic)),
+            storage.open_write(&name, new_file(Atomicity::Atomic))
+        );
+        let (a, b) = (a.unwrap(), b.unwrap());
+        let (a, b) = tokio::join!(
+            tokio::spawn(async move { a.commit().await.unwrap() }),
+            tokio::spawn(async move { b.commit().await.unwrap() })
+        );
+        let replaced = [a.unwrap(), b.unwrap()].map(|ended| ended.replaced.is_some());
+        assert!(replaced[0] != replaced[1], "{replaced:?}");
+    }
+    assert_eq!(names(&storage, "").await.len(), 50);
 }
 
 #[tokio::test]
@@ -187,16 +208,14 @@ async fn only_temporary_files_without_a_server_are_removed() {
     let far_future = i64::MAX;
     let live = storage.open_write(&path("live"), new_file(Atomicity::Atomic)).await.unwrap();
     let live_name = names(&storage, "").await.remove(0);
-    assert!(
-        !storage.remove_abandoned_upload(&path("").join(&live_name), far_future).await.unwrap()
-    );
+    assert!(!storage.remove_abandoned(&path("").join(&live_name), far_future).await.unwrap());
 
     let dead = ".sftpgo-upload.0123456789abcdef0123456789abcdef.report.pdf";
     std::fs::write(dir.path().join(dead), "partial").unwrap();
     std::fs::write(dir.path().join("mine.txt"), "whole").unwrap();
-    assert!(!storage.remove_abandoned_upload(&path(dead), 1_000_000).await.unwrap(), "too young");
-    assert!(storage.remove_abandoned_upload(&path(dead), far_future).await.unwrap());
-    assert!(!storage.remove_abandoned_upload(&path("mine.txt"), far_future).await.unwrap());
+    assert!(!storage.remove_abandoned(&path(dead), 1_000_000).await.unwrap(), "too young");
+    assert!(storage.remove_abandoned(&path(dead), far_future).await.unwrap());
+    assert!(!storage.remove_abandoned(&path("mine.txt"), far_future).await.unwrap());
     live.commit().await.unwrap();
     assert_eq!(names(&storage, "").await, [b"live".to_vec(), b"mine.txt".to_vec()]);
 }

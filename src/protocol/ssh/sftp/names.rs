@@ -111,6 +111,7 @@ mod tests {
             links: 2,
             modified: time,
             accessed: time,
+            id: None,
         }
     }
 
