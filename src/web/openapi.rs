@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Deprecated, PathItem};
+use utoipa::openapi::{
+    Deprecated, KnownFormat, ObjectBuilder, PathItem, RefOr, Schema, SchemaFormat, Type,
+};
 use utoipa::{Modify, OpenApi};
 
 use crate::web::routes::Document;
@@ -34,6 +36,12 @@ impl Modify for DocumentFrame {
             }
         }
         let components = document.components.get_or_insert_default();
+        for account in ["User", "Admin"] {
+            let schema = components.schemas.get_mut(account);
+            if let Some(RefOr::T(Schema::Object(account))) = schema {
+                account.properties.insert("password".to_owned(), password());
+            }
+        }
         components.add_security_scheme(
             "BearerAuth",
             SecurityScheme::Http(
@@ -48,6 +56,17 @@ impl Modify for DocumentFrame {
             SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)),
         );
     }
+}
+
+/// The password of an account. Serialisation leaves it out, and the derived
+/// schema with it, but clients may send one.
+fn password() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .description(Some("Clear text, or a hash in a known format; absent keeps the stored one."))
+        .write_only(true)
+        .into()
 }
 
 /// The operations of a path.

@@ -1,7 +1,6 @@
 //! The telemetry server: metrics and health, apart from the API.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -11,7 +10,7 @@ use actix_web::{App, HttpRequest, HttpResponse};
 
 use crate::error::Error;
 use crate::logging::LogControl;
-use crate::metrics::{ActorLoad, Metrics};
+use crate::metrics::Metrics;
 use crate::web::app::Services;
 use crate::web::auth::BasicCredentials;
 use crate::web::error::ApiError;
@@ -88,12 +87,7 @@ async fn update_gauges(services: &Services) {
     if health.control_roundtrip.is_some() {
         metrics.set_active_sessions(services.registry.list().await.len());
     }
-    metrics.set_actors(health.actors.iter().map(|actor| ActorLoad {
-        name: actor.name,
-        waiting: u64::try_from(actor.mailbox_depth).unwrap_or(u64::MAX),
-        restarts: actor.restarts,
-        busy: Duration::from_micros(actor.busy_us),
-    }));
+    metrics.set_health(&health);
     let dropped_lines = services.log_control.as_ref().map_or(0, LogControl::dropped_lines);
-    metrics.set_dropped(health.hooks.dropped_events, dropped_lines);
+    metrics.set_dropped_log_lines(dropped_lines);
 }

@@ -58,8 +58,8 @@ pub struct DumpQuery {
     security(("BearerAuth" = [])),
     params(DumpQuery),
     responses(
-        (status = 200, description = "The dump, or that it was written", content(
-            (BackupData = "application/json"), (ApiResponse = "application/json"))),
+        (status = 200, description = "The dump, or an ApiResponse once it is written to a file",
+            body = BackupData),
         (status = 400, description = "A parameter is wrong, or there is no target",
             body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),

@@ -193,6 +193,7 @@ async fn the_document_is_served_where_it_is_switched_on() {
         assert!(document["paths"]["/api/v2/users"]["post"].is_object());
         let user = &document["components"]["schemas"]["User"]["properties"];
         assert!(user["home_dir"].is_object());
+        assert_eq!(user["password"]["writeOnly"], json!(true));
         assert_eq!(document["components"]["securitySchemes"]["BearerAuth"]["scheme"], "bearer");
     }
     let server = Server::with(Options { has_openapi: false, ..Options::default() }).await;
