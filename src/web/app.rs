@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{App, HttpRequest};
 use actors::{Quota, Registry, Supervisor, Usage};
 use async_trait::async_trait;
@@ -34,8 +34,8 @@ pub struct Services {
     pub supervisor: Supervisor,
     pub metrics: Arc<Metrics>,
     pub log: Logger,
-    /// For the number of dropped log lines.
-    pub log_control: LogControl,
+    /// For the number of dropped log lines; `None` where no log can drop any.
+    pub log_control: Option<LogControl>,
     /// Whether used quota is tracked at all.
     pub track_quota: TrackQuota,
     /// Where dumps are written and looked for; absolute.
@@ -110,10 +110,17 @@ pub fn app(
     let configured = binding.clone();
     App::new()
         .app_data(binding)
+        .app_data(QueryConfig::default().error_handler(|error, _| wrong_request(&error)))
+        .app_data(PathConfig::default().error_handler(|error, _| wrong_request(&error)))
         .wrap(observe::security_headers())
         .wrap(from_fn(observe::httpd))
         .configure(move |config| configure(config, &configured))
         .default_service(web::to(routes::not_found))
+}
+
+/// What cannot even be taken apart is refused in the same form as everything else.
+fn wrong_request(error: &dyn std::error::Error) -> actix_web::Error {
+    ApiError::bad_request(error.to_string()).into()
 }
 
 fn configure(config: &mut ServiceConfig, binding: &Binding) {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
@@ -15,6 +16,9 @@ use crate::web::error::ApiError;
 
 /// The largest body of an API call.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// How long a client may take to send a body.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A JSON body of at most [`MAX_BODY_BYTES`], read when the handler asks for it:
 /// by then it is known that the caller may, and nobody else learns more from a
@@ -42,7 +46,10 @@ impl<T> Body<T> {
     /// # Errors
     /// 413 if it is larger than `limit_bytes`.
     pub async fn read_unparsed(mut self, limit_bytes: usize) -> Result<Bytes, ApiError> {
-        read_at_most(&self.request, &mut self.payload, limit_bytes).await
+        let read = read_at_most(&self.request, &mut self.payload, limit_bytes);
+        tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| {
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "the request body did not arrive"))
+        })
     }
 }
 

@@ -2,7 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{
+    Deprecated, KnownFormat, ObjectBuilder, PathItem, RefOr, Schema, SchemaFormat, Type,
+};
 use utoipa::{Modify, OpenApi};
 
 use crate::web::routes::Document;
@@ -20,7 +24,24 @@ impl Modify for DocumentFrame {
              every other request. Every failure is answered with an `ApiResponse`."
                 .to_owned(),
         );
+        for item in document.paths.paths.values_mut() {
+            for operation in operations(item) {
+                let tag = operation.tags.as_ref().and_then(|tags| tags.first());
+                let tag = tag.cloned().unwrap_or_default();
+                // Clients of older servers find these, writers of new ones should not.
+                operation.deprecated = (tag == "aliases").then_some(Deprecated::True);
+                // Handlers are called alike in every file; generated clients need one name each.
+                let name = operation.operation_id.take().unwrap_or_default();
+                operation.operation_id = Some(format!("{tag}_{name}"));
+            }
+        }
         let components = document.components.get_or_insert_default();
+        for account in ["User", "Admin"] {
+            let schema = components.schemas.get_mut(account);
+            if let Some(RefOr::T(Schema::Object(account))) = schema {
+                account.properties.insert("password".to_owned(), password());
+            }
+        }
         components.add_security_scheme(
             "BearerAuth",
             SecurityScheme::Http(
@@ -35,6 +56,22 @@ impl Modify for DocumentFrame {
             SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)),
         );
     }
+}
+
+/// The password of an account. Serialisation leaves it out, and the derived
+/// schema with it, but clients may send one.
+fn password() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .description(Some("Clear text, or a hash in a known format; absent keeps the stored one."))
+        .write_only(true)
+        .into()
+}
+
+/// The operations of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
 /// Serves the document at `/openapi` and `/openapi/openapi.json`.

@@ -32,7 +32,7 @@ pub struct PagingQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<String>,
     /// `ASC` (default) or `DESC` by name.
-    #[param(value_type = Option<Order>)]
+    #[param(value_type = Option<Order>, inline)]
     pub order: Option<String>,
 }
 

@@ -120,10 +120,37 @@ mod tests {
     }
 
     #[test]
+    fn whatever_the_document_refers_to_is_in_it() {
+        fn references<'a>(value: &'a serde_json::Value, found: &mut Vec<&'a str>) {
+            match value {
+                serde_json::Value::Object(fields) => {
+                    found.extend(fields.get("$ref").and_then(serde_json::Value::as_str));
+                    fields.values().for_each(|value| references(value, found));
+                }
+                serde_json::Value::Array(items) => {
+                    items.iter().for_each(|value| references(value, found));
+                }
+                _ => {}
+            }
+        }
+        let document = serde_json::to_value(Document::openapi()).expect("serialisable");
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 100);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').expect("a local reference");
+            assert!(document.pointer(pointer).is_some(), "{reference} is missing");
+        }
+    }
+
+    #[test]
     fn every_operation_says_what_it_does_and_what_it_answers() {
         let document = serde_json::to_value(Document::openapi()).expect("serialisable");
+        let mut ids = std::collections::HashSet::new();
         for (path, item) in document["paths"].as_object().expect("paths") {
             for (method, operation) in item.as_object().expect("methods") {
+                let id = operation["operationId"].as_str().unwrap_or_default();
+                assert!(ids.insert(id.to_owned()), "{method} {path}: {id:?} is not unique");
                 let summary = operation["summary"].as_str().unwrap_or_default();
                 assert!(!summary.is_empty(), "{method} {path} has no summary");
                 let responses = operation["responses"].as_object().expect("responses");

@@ -50,6 +50,11 @@ impl WebHandle {
         &self.addresses
     }
 
+    /// Whether anything is served on a Unix socket.
+    pub fn has_sockets(&self) -> bool {
+        !self.sockets.is_empty()
+    }
+
     /// Where telemetry listens, if it does and not on a Unix socket.
     pub fn telemetry_addr(&self) -> Option<SocketAddr> {
         self.telemetry_address

@@ -66,7 +66,9 @@ impl SqlProvider {
 impl Provider for SqlProvider {
     fn check_availability(&self) -> Result<()> {
         let mut connection = self.connection()?;
-        with_engine!(&mut connection, conn => conn.batch_execute("SELECT 1"))
+        // A table, because a database may compute 1 without looking at its file.
+        let query = "SELECT id FROM admins WHERE id = 0";
+        with_engine!(&mut connection, conn => conn.batch_execute(query))
             .map_err(|error| unavailable("data provider: does not answer", error))
     }
 

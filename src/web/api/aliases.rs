@@ -38,7 +38,7 @@ pub struct FolderUsage {
 #[utoipa::path(
     put,
     path = "/api/v2/changepwd/admin",
-    tag = "admins",
+    tag = "aliases",
     security(("BearerAuth" = [])),
     request_body = PasswordChange,
     responses(
@@ -60,7 +60,7 @@ pub async fn change_password(
 #[utoipa::path(
     get,
     path = "/api/v2/quota-scans",
-    tag = "quotas",
+    tag = "aliases",
     security(("BearerAuth" = [])),
     responses(
         (status = 200, description = "The running scans", body = [QuotaScan]),
@@ -79,7 +79,7 @@ pub async fn list_user_scans(
 #[utoipa::path(
     post,
     path = "/api/v2/quota-scans",
-    tag = "quotas",
+    tag = "aliases",
     security(("BearerAuth" = [])),
     request_body = UserUsage,
     responses(
@@ -104,7 +104,7 @@ pub async fn start_user_scan(
 #[utoipa::path(
     put,
     path = "/api/v2/quota-update",
-    tag = "quotas",
+    tag = "aliases",
     security(("BearerAuth" = [])),
     params(ModeQuery),
     request_body = UserUsage,
@@ -135,7 +135,7 @@ pub async fn set_user_usage(
 #[utoipa::path(
     get,
     path = "/api/v2/folder-quota-scans",
-    tag = "quotas",
+    tag = "aliases",
     security(("BearerAuth" = [])),
     responses(
         (status = 200, description = "The running scans", body = [FolderQuotaScan]),
@@ -154,7 +154,7 @@ pub async fn list_folder_scans(
 #[utoipa::path(
     post,
     path = "/api/v2/folder-quota-scans",
-    tag = "quotas",
+    tag = "aliases",
     security(("BearerAuth" = [])),
     request_body = FolderUsage,
     responses(
@@ -179,7 +179,7 @@ pub async fn start_folder_scan(
 #[utoipa::path(
     put,
     path = "/api/v2/folder-quota-update",
-    tag = "quotas",
+    tag = "aliases",
     security(("BearerAuth" = [])),
     params(ModeQuery),
     request_body = FolderUsage,

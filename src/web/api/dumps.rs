@@ -54,12 +54,12 @@ pub struct DumpQuery {
 #[utoipa::path(
     get,
     path = "/api/v2/dumpdata",
-    tag = "maintenance",
+    tag = "dumps",
     security(("BearerAuth" = [])),
     params(DumpQuery),
     responses(
-        (status = 200, description = "The dump, or that it was written", content(
-            (BackupData = "application/json"), (ApiResponse = "application/json"))),
+        (status = 200, description = "The dump, or an ApiResponse once it is written to a file",
+            body = BackupData),
         (status = 400, description = "A parameter is wrong, or there is no target",
             body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
@@ -136,7 +136,7 @@ pub struct LoadFileQuery {
 #[utoipa::path(
     get,
     path = "/api/v2/loaddata",
-    tag = "maintenance",
+    tag = "dumps",
     security(("BearerAuth" = [])),
     params(LoadFileQuery, LoadQuery),
     responses(
@@ -177,7 +177,7 @@ pub async fn load_file(
 #[utoipa::path(
     post,
     path = "/api/v2/loaddata",
-    tag = "maintenance",
+    tag = "dumps",
     security(("BearerAuth" = [])),
     params(LoadQuery),
     request_body = BackupData,

@@ -190,7 +190,7 @@ async fn end(services: &Services, kind: &str, name: &str, scan: Scan, counted: R
 #[into_params(parameter_in = Query)]
 pub struct ModeQuery {
     /// `reset` (default) sets the usage, `add` adds to it.
-    #[param(value_type = Option<UsageMode>)]
+    #[param(value_type = Option<UsageMode>, inline)]
     mode: Option<String>,
 }
 

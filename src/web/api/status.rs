@@ -97,7 +97,7 @@ pub struct RateLimitersStatus {
 #[utoipa::path(
     get,
     path = "/api/v2/status",
-    tag = "maintenance",
+    tag = "status",
     security(("BearerAuth" = [])),
     responses(
         (status = 200, description = "The state of every service", body = ServicesStatus),

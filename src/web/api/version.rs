@@ -26,7 +26,7 @@ pub struct VersionInfo {
 #[utoipa::path(
     get,
     path = "/api/v2/version",
-    tag = "maintenance",
+    tag = "version",
     security(("BearerAuth" = [])),
     responses(
         (status = 200, description = "What is running", body = VersionInfo),

@@ -40,7 +40,8 @@ pub struct Server {
     pub scanner: Arc<GatedScanner>,
     log: Captured,
     logging: Logging,
-    _backups: tempfile::TempDir,
+    /// Where the store's file is, if it has one, and the backups.
+    pub dir: tempfile::TempDir,
 }
 
 /// What can be set differently for a story.
@@ -49,6 +50,7 @@ pub struct Options {
     pub has_api: bool,
     pub has_openapi: bool,
     pub token_validation: u32,
+    pub store_in_file: bool,
 }
 
 impl Default for Options {
@@ -58,6 +60,7 @@ impl Default for Options {
             has_api: true,
             has_openapi: true,
             token_validation: 0,
+            store_in_file: false,
         }
     }
 }
@@ -73,7 +76,13 @@ impl Server {
         // The cheapest there is: the stories are not about hashing.
         config.password_hashing.bcrypt_options.cost = 4;
         let passwords = Passwords::new(&config).expect("a hasher");
-        let store = Store::in_memory(&config, Arc::new(passwords.clone())).expect("a store");
+        let policy = Arc::new(passwords.clone());
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = match options.store_in_file {
+            false => Store::in_memory(&config, policy),
+            true => Store::open(&config, dir.path(), policy),
+        };
+        let store = store.expect("a store");
         let root = model::Admin {
             username: ROOT.to_owned(),
             password: ROOT_PASSWORD.into(),
@@ -88,7 +97,6 @@ impl Server {
             gate: Semaphore::new(0),
             result: Mutex::new(Ok(Usage::default())),
         });
-        let backups = tempfile::tempdir().expect("a directory");
         let services = Arc::new(Services {
             login: Login::new(store.clone(), passwords, logging.logger().clone()),
             store,
@@ -97,9 +105,9 @@ impl Server {
             supervisor: actors.supervisor.clone(),
             metrics: Arc::new(Metrics::new().expect("metrics")),
             log: logging.logger().clone(),
-            log_control: logging.control(),
+            log_control: Some(logging.control()),
             track_quota: options.track_quota,
-            backups_path: backups.path().to_owned(),
+            backups_path: dir.path().join("backups"),
             facts: Arc::new(FixedFacts),
             scanner: scanner.clone(),
             version: VersionInfo {
@@ -111,7 +119,7 @@ impl Server {
             background: tokio::runtime::Handle::current(),
         });
         let binding = binding(&services, &options);
-        Self { actors, services, binding, scanner, log, logging, _backups: backups }
+        Self { actors, services, binding, scanner, log, logging, dir }
     }
 
     /// Another binding of the same server, with a key of its own.

@@ -55,6 +55,7 @@ async fn bindings_listen_on_addresses_and_sockets_until_they_are_stopped() {
     let [address] = handle.local_addrs() else { panic!("{:?}", handle.local_addrs()) };
     let address = *address;
     assert_eq!(handle.telemetry_addr(), None);
+    assert!(handle.has_sockets());
 
     let answer = get(TcpStream::connect(address).await.expect("connect"), "/healthz").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("\r\n\r\nok"), "{answer}");

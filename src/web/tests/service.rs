@@ -47,6 +47,32 @@ async fn health_is_told_to_everybody() {
 }
 
 #[actix_web::test]
+async fn without_its_store_the_server_says_so() {
+    let server = Server::with(Options { store_in_file: true, ..Options::default() }).await;
+    let root = server.root().await;
+    assert_eq!(server.anonymous().get("/healthz").await.status, 200);
+    for file in std::fs::read_dir(server.dir.path()).expect("listed") {
+        let path = file.expect("an entry").path();
+        let bytes = std::fs::metadata(&path).expect("there").len();
+        let nonsense = vec![0x5a; usize::try_from(bytes).expect("small")];
+        std::fs::write(&path, nonsense).expect("overwritten");
+    }
+
+    let answer = server.anonymous().get("/healthz").await;
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    assert_eq!(answer.text, "the data provider does not answer", "the cause is not for everybody");
+    let refused = root.get("/api/v2/status").await;
+    assert!((500..=503).contains(&refused.status), "{}", refused.text);
+    refused.refused(refused.status);
+    assert!(!refused.text.contains("admins"), "{}", refused.text);
+    let token = server.anonymous().basic("/api/v2/token", "root", "x").await;
+    assert!((500..=503).contains(&token.status), "{}", token.text);
+    assert!(server.log_lines().iter().any(|line| line["level"] == json!("error")
+        && line["sender"] == json!("httpd")
+        && line["message"].as_str().is_some_and(|text| text.contains("/api/v2/status"))));
+}
+
+#[actix_web::test]
 async fn every_route_asks_for_a_token_but_the_one_that_gives_it() {
     let server = Server::start().await;
     for (path, methods) in routes::TABLE {
@@ -167,6 +193,7 @@ async fn the_document_is_served_where_it_is_switched_on() {
         assert!(document["paths"]["/api/v2/users"]["post"].is_object());
         let user = &document["components"]["schemas"]["User"]["properties"];
         assert!(user["home_dir"].is_object());
+        assert_eq!(user["password"]["writeOnly"], json!(true));
         assert_eq!(document["components"]["securitySchemes"]["BearerAuth"]["scheme"], "bearer");
     }
     let server = Server::with(Options { has_openapi: false, ..Options::default() }).await;

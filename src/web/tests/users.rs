@@ -96,7 +96,9 @@ async fn lists_are_cut_into_pages_in_the_order_of_names() {
     assert_eq!(names("?limit=2&offset=2").await, ["carol", "dora"]);
     assert_eq!(names("?limit=2&offset=1&order=DESC").await, ["carol", "bob"]);
     assert_eq!(names("?offset=4").await, [""; 0]);
-    for query in ["?limit=0", "?limit=501", "?offset=-1", "?order=up", "?limit=x"] {
+    for query in
+        ["?limit=0", "?limit=501", "?offset=-1", "?order=up", "?limit=x", "?limit=1&limit=2"]
+    {
         root.get(&format!("{USERS}{query}")).await.refused(400);
     }
 }
