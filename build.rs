@@ -51,7 +51,9 @@ fn git(arguments: &[&str]) -> Option<String> {
 /// `2019-08-08T19:28:36Z`, by the proleptic Gregorian calendar.
 fn utc(unix_secs: u64) -> String {
     let (mut days, in_day) = (unix_secs / 86_400, unix_secs % 86_400);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut year = 1970;
     while days >= if is_leap(year) { 366 } else { 365 } {
         days -= if is_leap(year) { 366 } else { 365 };

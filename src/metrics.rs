@@ -14,8 +14,10 @@ mod families;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use actors::HealthReport;
 use prometheus::{
-    CounterVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    CounterVec, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -106,18 +108,9 @@ impl Backend {
     }
 }
 
-/// One actor's load at this moment, as its supervisor reports it.
-#[derive(Debug, Clone, Copy)]
-pub struct ActorLoad<'a> {
-    /// The label `actor`, for example `registry`.
-    pub name: &'a str,
-    /// Messages that wait in its mailbox or queue.
-    pub waiting: u64,
-    /// Restarts after a panic since the process started.
-    pub restarts: u64,
-    /// Time spent handling messages since the process started.
-    pub busy: Duration,
-}
+/// Shown as the answer time of a control thread that did not answer while it was
+/// waited for.
+const UNANSWERED: Duration = Duration::from_secs(1);
 
 /// All counters, gauges and histograms of one server.
 #[derive(Debug)]
@@ -153,7 +146,17 @@ pub struct Metrics {
     actor_waiting: IntGaugeVec,
     actor_restarts: IntCounterVec,
     actor_busy_seconds: CounterVec,
+    actor_slow_handlers: IntCounterVec,
+    control_roundtrip_seconds: Gauge,
+    open_transfers: IntGauge,
+    hooks_queued: IntGauge,
+    hooks_running: IntGauge,
+    hook_failures: IntCounter,
+    hook_questions_denied: IntCounter,
     events_dropped: IntCounter,
+    open_leases: IntGauge,
+    unsaved_accounts: IntGauge,
+    quota_store_failures: IntCounter,
     log_lines_dropped: IntCounter,
     /// Two scrapes at once must not add the same difference twice.
     totals_update: Mutex<()>,
@@ -251,6 +254,33 @@ impl Metrics {
             "Time an actor spent handling messages",
             "actor",
         )?;
+        let actor_slow_handlers = make.counter_by(
+            "sftpgo_actor_slow_handlers_total",
+            "Messages that held the control thread for more than a millisecond",
+            "actor",
+        )?;
+        let control_roundtrip_seconds = make.gauge_seconds(
+            "sftpgo_control_roundtrip_seconds",
+            "How long the control thread took to answer; at least 1 if it did not",
+        )?;
+        let open_transfers = make
+            .gauge("sftpgo_open_transfers", "Files that are being transferred or finished now")?;
+        let hooks_queued =
+            make.gauge("sftpgo_hook_queue_events", "Hook events that wait to be run")?;
+        let hooks_running = make.gauge("sftpgo_hooks_running", "Hooks that run now")?;
+        let hook_failures = make.counter("sftpgo_hook_failures_total", "Hooks that failed")?;
+        let hook_questions_denied = make.counter(
+            "sftpgo_hook_questions_denied_total",
+            "Operations denied because the queue of the hook to ask was full",
+        )?;
+        let open_leases =
+            make.gauge("sftpgo_quota_open_leases", "Open leases of accounts with a quota")?;
+        let unsaved_accounts =
+            make.gauge("sftpgo_quota_unsaved_accounts", "Accounts whose usage is not yet written")?;
+        let quota_store_failures = make.counter(
+            "sftpgo_quota_store_failures_total",
+            "Failed attempts to read or write the usage of accounts",
+        )?;
         let events_dropped = make.counter(
             "sftpgo_hook_events_dropped_total",
             "Hook events dropped because their queue stayed full",
@@ -287,7 +317,17 @@ impl Metrics {
             actor_restarts,
             actor_busy_seconds,
             totals_update: Mutex::new(()),
+            actor_slow_handlers,
+            control_roundtrip_seconds,
+            open_transfers,
+            hooks_queued,
+            hooks_running,
+            hook_failures,
+            hook_questions_denied,
             events_dropped,
+            open_leases,
+            unsaved_accounts,
+            quota_store_failures,
             log_lines_dropped,
         })
     }
@@ -367,28 +407,38 @@ impl Metrics {
 
     /// How many sessions are logged in.
     pub fn set_active_sessions(&self, count: usize) {
-        self.active_sessions.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.active_sessions.set(gauge_value(count));
     }
 
-    /// The load of all actors; totals are those since the process started.
-    pub fn set_actors<'a>(&self, actors: impl IntoIterator<Item = ActorLoad<'a>>) {
+    /// What the supervisor reports about the actors.
+    pub fn set_health(&self, health: &HealthReport) {
         let _one_at_a_time = self.totals_update.lock().unwrap_or_else(PoisonError::into_inner);
-        for actor in actors {
+        for actor in &health.actors {
             let label = [actor.name];
-            let waiting = i64::try_from(actor.waiting).unwrap_or(i64::MAX);
-            self.actor_waiting.with_label_values(&label).set(waiting);
+            self.actor_waiting.with_label_values(&label).set(gauge_value(actor.mailbox_depth));
             raise_to(&self.actor_restarts.with_label_values(&label), actor.restarts);
+            raise_to(&self.actor_slow_handlers.with_label_values(&label), actor.slow_handlers);
             let busy = self.actor_busy_seconds.with_label_values(&label);
-            busy.inc_by((actor.busy.as_secs_f64() - busy.get()).max(0.0));
+            let busy_secs = Duration::from_micros(actor.busy_us).as_secs_f64();
+            busy.inc_by((busy_secs - busy.get()).max(0.0));
         }
+        let roundtrip = health.control_roundtrip.unwrap_or(UNANSWERED);
+        self.control_roundtrip_seconds.set(roundtrip.as_secs_f64());
+        self.open_transfers.set(gauge_value(health.transfers));
+        self.hooks_queued.set(gauge_value(health.hooks.queued));
+        self.hooks_running.set(gauge_value(health.hooks.running));
+        raise_to(&self.hook_failures, health.hooks.failures);
+        raise_to(&self.hook_questions_denied, health.hooks.denied_when_full);
+        raise_to(&self.events_dropped, health.hooks.dropped_events);
+        self.open_leases.set(gauge_value(health.quota.open_leases));
+        self.unsaved_accounts.set(gauge_value(health.quota.unsaved_accounts));
+        raise_to(&self.quota_store_failures, health.quota.store_failures);
     }
 
-    /// How many hook events and how many app log lines were dropped since the process
-    /// started.
-    pub fn set_dropped(&self, hook_events: u64, log_lines: u64) {
+    /// How many app log lines were dropped since the process started.
+    pub fn set_dropped_log_lines(&self, count: u64) {
         let _one_at_a_time = self.totals_update.lock().unwrap_or_else(PoisonError::into_inner);
-        raise_to(&self.events_dropped, hook_events);
-        raise_to(&self.log_lines_dropped, log_lines);
+        raise_to(&self.log_lines_dropped, count);
     }
 
     /// Everything in Prometheus' text format ([`Metrics::CONTENT_TYPE`]).
@@ -410,6 +460,11 @@ impl Metrics {
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 }
 
+fn gauge_value(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Totals are reported, not differences, and a counter never goes back.
 fn raise_to(counter: &IntCounter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
 }

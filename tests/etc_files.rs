@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use actors::{ActorHealth, HealthReport, HooksHealth, QuotaHealth};
 use sftpgo::logging::{self, ConnectionFailed, LogOptions, Logging, Login};
 use tempfile::TempDir;
 
@@ -101,12 +102,23 @@ fn the_alert_rules_pass_prometheus_own_check() {
 #[test]
 fn the_alert_rules_ask_only_for_series_that_exist() {
     let metrics = sftpgo::metrics::Metrics::new().unwrap();
-    metrics.set_actors([sftpgo::metrics::ActorLoad {
-        name: "registry",
-        waiting: 0,
-        restarts: 0,
-        busy: std::time::Duration::ZERO,
-    }]);
+    metrics.set_health(&HealthReport {
+        control_roundtrip: None,
+        actors: vec![ActorHealth {
+            name: "registry",
+            mailbox_depth: 0,
+            mailbox_capacity: 0,
+            handled: 0,
+            restarts: 0,
+            busy_us: 0,
+            slowest_us: 0,
+            slow_handlers: 0,
+        }],
+        hooks: HooksHealth::default(),
+        quota: QuotaHealth::default(),
+        transfers: 0,
+        is_draining: false,
+    });
     let page = metrics.render().unwrap();
     let rules = std::fs::read_to_string(etc("prometheus/sftpgo-alerts.yml")).unwrap();
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

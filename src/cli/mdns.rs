@@ -1,9 +1,10 @@
 //! Advertising the service of `portable` by multicast DNS (RFC 6762), as
 //! `_sftp-ssh._tcp` (RFC 6763).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use mdns_sd::{ServiceDaemon, ServiceInfo};
+use mdns_sd::{IfKind, ServiceDaemon, ServiceInfo};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -15,6 +16,9 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 /// What is told to the local network.
 #[derive(Clone)]
 pub struct Announcement {
+    /// Address of the SSH server, when it listens on one only: the service is
+    /// advertised on the network of that address, and nowhere else.
+    pub address: Option<IpAddr>,
     /// Port of the SSH server.
     pub port: u16,
     /// Name and password of the account, when they may be told.
@@ -45,6 +49,12 @@ impl Advertisement {
         let service = describe(announcement, &host_name())?;
         let full_name = service.get_fullname().to_owned();
         let daemon = ServiceDaemon::new().map_err(|error| failed("starting", error))?;
+        if let Some(address) = announcement.address {
+            daemon
+                .disable_interface(IfKind::All)
+                .and_then(|()| daemon.enable_interface(IfKind::Addr(address)))
+                .map_err(|error| failed("choosing the network", error))?;
+        }
         daemon.register(service).map_err(|error| failed("registering", error))?;
         Ok(Self { daemon, full_name, is_running: true })
     }
@@ -127,6 +137,7 @@ fn host_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mdns_sd::ServiceEvent;
 
     fn properties(announcement: &Announcement) -> Vec<(String, String)> {
         let service = describe(announcement, "p1").expect("service");
@@ -144,9 +155,10 @@ mod tests {
     #[test]
     fn credentials_are_told_only_when_they_are_given() {
         let version = ("version".to_owned(), crate::version::LONG.to_owned());
-        let silent = Announcement { port: 53705, credentials: None };
-        assert_eq!(properties(&silent), [version.clone()]);
+        let silent = Announcement { address: None, port: 53705, credentials: None };
+        assert_eq!(properties(&silent), std::slice::from_ref(&version));
         let credentials = |password: Option<&str>| Announcement {
+            address: None,
             port: 53705,
             credentials: Some(Credentials {
                 username: "user".to_owned(),
@@ -163,8 +175,58 @@ mod tests {
     fn a_password_too_long_for_a_record_is_an_error_without_it() {
         let password = "hush".repeat(100);
         let credentials = Credentials { username: "u".to_owned(), password: Some(password) };
-        let announcement = Announcement { port: 53705, credentials: Some(credentials) };
-        let error = describe(&announcement, "p1").err().expect("an error").to_string();
+        let announcement =
+            Announcement { address: None, port: 53705, credentials: Some(credentials) };
+        let error = describe(&announcement, "p1").expect_err("too long").to_string();
         assert!(error.contains("255") && !error.contains("hush"), "{error}");
+    }
+
+    /// Waits for the first event that `wanted` recognises.
+    fn await_event<T>(
+        events: &mdns_sd::Receiver<ServiceEvent>,
+        wanted: impl Fn(ServiceEvent) -> Option<T>,
+    ) -> Option<T> {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            match events.recv_timeout(left) {
+                Ok(event) => match wanted(event) {
+                    Some(found) => return Some(found),
+                    None => continue,
+                },
+                Err(_) => return None,
+            }
+        }
+    }
+
+    #[test]
+    fn others_find_the_service_until_it_stops() {
+        // On the loopback network only.
+        let address = Some(IpAddr::from([127, 0, 0, 1]));
+        let credentials =
+            Some(Credentials { username: "user".to_owned(), password: Some("EWOo6pJe".into()) });
+        let announcement = Announcement { address, port: 53706, credentials };
+        let advertisement = Advertisement::start(&announcement).expect("advertised");
+        let name = advertisement.full_name().to_owned();
+
+        let browser = ServiceDaemon::new().expect("browser");
+        browser.disable_interface(IfKind::All).expect("no network");
+        browser.enable_interface(IfKind::LoopbackV4).expect("loopback");
+        let events = browser.browse(SERVICE_TYPE).expect("browsing");
+        let found = await_event(&events, |event| match event {
+            ServiceEvent::ServiceResolved(service) if service.fullname == name => Some(service),
+            _ => None,
+        });
+        let found = found.expect("the service");
+        assert_eq!(found.port, 53706);
+        assert_eq!(found.txt_properties.get_property_val_str("user"), Some("user"));
+        assert_eq!(found.txt_properties.get_property_val_str("password"), Some("EWOo6pJe"));
+        advertisement.stop();
+        let gone = await_event(&events, |event| match event {
+            ServiceEvent::ServiceRemoved(_, removed) if removed == name => Some(()),
+            _ => None,
+        });
+        assert!(gone.is_some());
+        browser.shutdown().expect("shut down");
     }
 }

@@ -10,7 +10,7 @@ use clap::{ArgAction, Args};
 
 use super::flags::{LevelFlags, parse_flag};
 use super::unavailable::UnavailableFlags;
-use crate::config::{Config, ConfigDir, SftpdBinding, Sources};
+use crate::config::{Config, ConfigDir, Sources};
 use crate::error::{Error, Result};
 use crate::logging::LogOptions;
 
@@ -291,7 +291,7 @@ impl PortableOptions {
         random_port: impl FnOnce(&str) -> Result<u16>,
     ) -> Result<()> {
         let mut bindings = std::mem::take(&mut config.sftpd.bindings).into_iter();
-        let mut binding = bindings.next().unwrap_or_else(SftpdBinding::default);
+        let mut binding = bindings.next().unwrap_or_default();
         binding.port = match u16::try_from(self.sftpd_port) {
             Ok(0) => random_port(&binding.address)?,
             Ok(port) => port,

@@ -154,7 +154,7 @@ integer_choice! {
     }
 }
 
-fn check_tables_prefix(prefix: &String) -> Result<(), String> {
+fn check_tables_prefix(prefix: &str) -> Result<(), String> {
     let is_plain = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let starts_well = !prefix.starts_with(|first: char| first.is_ascii_digit());
     if is_plain && starts_well && prefix.len() <= 32 {

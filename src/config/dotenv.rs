@@ -154,3 +154,54 @@ fn expand_one<'a>(
     value.push_str(&lookup(name).unwrap_or_default());
     rest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Option<String> {
+        let environment = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
+        let pairs = parse(text, &environment).ok()?;
+        assert!(pairs.len() <= 2, "{pairs:?}");
+        pairs.into_iter().next_back().map(|(_, value)| value)
+    }
+
+    #[test]
+    fn values_and_quotes() {
+        for (text, expected) in [
+            ("A=b", Some("b")),
+            ("  export A = b c \r\n", Some("b c")),
+            ("A=", Some("")),
+            ("A=# comment", Some("")),
+            ("A=b # comment", Some("b")),
+            ("A=b#c", Some("b#c")),
+            ("A=b=c", Some("b=c")),
+            ("A='$HOME \\n \"'", Some("$HOME \\n \"")),
+            ("A=\"$HOME \\n \\\" \\$HOME ${HOME}x\" # c", Some("/root \n \" $HOME /rootx")),
+            ("A=\"two\nlines\"", Some("two\nlines")),
+            ("A=$HOME/x", Some("/root/x")),
+            ("A=$", Some("$")),
+            ("A=${HOME", Some("${HOME")),
+            ("A=$NOBODY.", Some(".")),
+            ("B=1\nA=$B$B", Some("11")),
+            ("A=h\u{f6}h", Some("h\u{f6}h")),
+            ("\u{feff}A=b", Some("b")),
+            ("nonsense", None),
+            ("A B=c", None),
+            ("1A=b", None),
+            ("=b", None),
+            ("A='b", None),
+            ("A=\"b", None),
+            ("A=\"b\\", None),
+            ("A='b'c", None),
+        ] {
+            assert_eq!(one(text).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_its_line_also_after_a_value_of_several_lines() {
+        let error = parse("# c\n\nA=\"x\ny\"\nB=1\nnonsense\n", &BTreeMap::new());
+        assert!(error.expect_err("nonsense").to_string().starts_with("line 6:"));
+    }
+}

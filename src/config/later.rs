@@ -166,6 +166,14 @@ fn judge_one(
         Content::List(items)
             if items.iter().any(|item| matches!(item.content, Content::Table(_))) =>
         {
+            let is_known = |next: &str| {
+                let prefix = format!("{general}{next}");
+                known.keys().any(|key| key.starts_with(&prefix))
+            };
+            if is_known(".") && !is_known("[]") {
+                verdict.errors.push(describe(node, key, "expected a table, not a list"));
+                return Ok(());
+            }
             for (index, item) in items.iter().enumerate() {
                 judge_one(&format!("{key}[{index}]"), item, known, verdict)?;
             }
@@ -177,7 +185,9 @@ fn judge_one(
                     .is_some_and(|rest| rest.starts_with(['.', '[']))
             });
             if !is_known_parent {
-                verdict.warnings.push(describe(node, key, "unknown key, ignored"));
+                // Without the value: this may be a secret under a misspelt key.
+                let (key, source) = (&node.origin.key, &node.origin.source);
+                verdict.warnings.push(format!("`{key}` (from {source}): unknown key, ignored"));
             } else if !is_off(node) {
                 verdict.errors.push(describe(node, key, "expected a table or a list of tables"));
             }

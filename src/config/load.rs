@@ -1,7 +1,9 @@
 //! Loading: find the sources, lay them over one another, read them once into
 //! the typed [`Config`].
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::alias::{self, Folded};
 use super::environment::{self, Environment};
@@ -11,7 +13,7 @@ use super::{Config, file, later};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Everything that decides the configuration. Nothing else is consulted.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Sources {
     /// Base of every relative path.
     pub config_dir: PathBuf,
@@ -42,7 +44,7 @@ impl Sources {
 }
 
 /// The configuration and how it came about.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Loaded {
     pub config: Config,
     pub config_dir: ConfigDir,
@@ -52,6 +54,29 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The environment with the variables of `env.d`.
     pub environment: Environment,
+}
+
+/// Without the environment, which holds secrets.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("config_dir", &self.config_dir)
+            .field("config_file", &self.config_file)
+            .field("other_dirs", &self.other_dirs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the environment, which holds secrets.
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("config", &self.config)
+            .field("config_dir", &self.config_dir)
+            .field("file", &self.file)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The configuration directory, as an absolute path.
@@ -90,8 +115,7 @@ pub fn load(sources: Sources) -> Result<Loaded> {
 
     let mut warnings = Vec::new();
     let built_in = Origin::built_in();
-    let mut tree =
-        Node::from_json(Config::default().to_json(), "", &|_| std::rc::Rc::clone(&built_in));
+    let mut tree = Node::from_json(Config::default().to_json(), "", &|_| Rc::clone(&built_in));
     let file = file::find(config_dir.path(), config_file.as_deref(), &other_dirs)?;
     if let Some(path) = &file {
         let mut from_file = file::read(path, &environment)?;

@@ -82,7 +82,7 @@ pub fn describe(node: &Node, at: &str, problem: impl Display) -> String {
 fn is_secret(key: &str) -> bool {
     const SECRETS: [&str; 9] = [
         "password",
-        "passphrase",
+        "signing_passphrase",
         "master_key",
         "client_secret",
         "refresh_token",
@@ -91,10 +91,7 @@ fn is_secret(key: &str) -> bool {
         "headers",
         "env",
     ];
-    key.split('.').any(|part| {
-        let name = part.split('[').next().unwrap_or(part);
-        SECRETS.contains(&name) || name == "signing_passphrase"
-    })
+    key.split('.').any(|part| SECRETS.contains(&part.split('[').next().unwrap_or(part)))
 }
 
 /// Text that must not reach a log: its `Debug` shows only whether it is set.

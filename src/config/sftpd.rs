@@ -64,7 +64,7 @@ section! {
 }
 
 /// RFC 4253, section 4.2: printable US-ASCII, 255 bytes with `SSH-2.0-` and CR LF.
-fn check_banner(banner: &String) -> Result<(), String> {
+fn check_banner(banner: &str) -> Result<(), String> {
     if banner.len() > 245 {
         return Err("must not be longer than 245 bytes".to_owned());
     }

@@ -212,9 +212,10 @@ impl Node {
         }
     }
 
-    /// The value as somebody would write it, cut when it is long.
+    /// The value as somebody would write it, cut when it is long. Of a table only
+    /// the keys are shown, because its values may be secrets.
     pub fn shown(&self) -> String {
-        let mut text = self.to_json().to_string();
+        let mut text = self.to_shown_json().to_string();
         if text.len() > 120 {
             let cut = (0..=117).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             text.truncate(cut);
@@ -223,15 +224,15 @@ impl Node {
         text
     }
 
-    fn to_json(&self) -> Value {
+    fn to_shown_json(&self) -> Value {
         match &self.content {
             Content::Null => Value::Null,
             Content::Bool(flag) => Value::Bool(*flag),
             Content::Number(number) => Value::Number(number.clone()),
             Content::Text(text) => Value::String(text.clone()),
-            Content::List(items) => items.iter().map(Self::to_json).collect(),
+            Content::List(items) => items.iter().map(Self::to_shown_json).collect(),
             Content::Table(entries) => {
-                entries.iter().map(|(key, node)| (key.clone(), node.to_json())).collect()
+                entries.keys().map(|key| (key.clone(), Value::String("..".to_owned()))).collect()
             }
         }
     }

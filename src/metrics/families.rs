@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, Result,
 };
 
@@ -54,6 +54,10 @@ impl Families {
 
     pub(super) fn gauge(&mut self, name: &str, help: &str) -> Result<IntGauge> {
         self.registered(IntGauge::new(name, help)?)
+    }
+
+    pub(super) fn gauge_seconds(&mut self, name: &str, help: &str) -> Result<Gauge> {
+        self.registered(Gauge::new(name, help)?)
     }
 
     pub(super) fn gauge_by(&mut self, name: &str, help: &str, label: &str) -> Result<IntGaugeVec> {

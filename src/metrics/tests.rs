@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use actors::{ActorHealth, HooksHealth, QuotaHealth};
+
 use super::*;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -192,45 +194,80 @@ fn latencies_land_in_their_histograms() {
     }
 }
 
+/// One actor that was restarted twice, and every other figure different.
+fn health(waiting: usize, restarts: u64, busy_us: u64) -> HealthReport {
+    HealthReport {
+        control_roundtrip: Some(Duration::from_micros(250)),
+        actors: vec![ActorHealth {
+            name: "registry",
+            mailbox_depth: waiting,
+            mailbox_capacity: 1024,
+            handled: 100,
+            restarts,
+            busy_us,
+            slowest_us: 1200,
+            slow_handlers: 3,
+        }],
+        hooks: HooksHealth {
+            queued: 5,
+            queue_capacity: 64,
+            running: 6,
+            dropped_events: 7,
+            denied_when_full: 8,
+            failures: 9,
+        },
+        quota: QuotaHealth { open_leases: 10, unsaved_accounts: 11, store_failures: 12 },
+        transfers: 13,
+        is_draining: false,
+    }
+}
+
 #[test]
 fn totals_set_twice_do_not_count_twice_and_never_go_back() {
-    let load = |waiting, restarts, busy_millis| ActorLoad {
-        name: "registry",
-        waiting,
-        restarts,
-        busy: Duration::from_millis(busy_millis),
-    };
     assert_eq!(
         changes(|m| {
-            m.set_actors([load(4, 2, 1500)]);
-            m.set_actors([load(3, 2, 1500)]);
-            m.set_actors([load(3, 1, 1000)]);
-            m.set_dropped(7, 9);
-            m.set_dropped(7, 9);
-            m.set_active_sessions(12);
+            m.set_health(&health(4, 2, 1_500_000));
+            m.set_health(&health(3, 2, 1_500_000));
+            m.set_health(&health(3, 1, 1_000_000));
+            m.set_dropped_log_lines(14);
+            m.set_dropped_log_lines(14);
+            m.set_active_sessions(15);
             m.set_provider_available(true);
         }),
         expected(&[
             ("actor_mailbox_messages{actor=\"registry\"}", 3.0),
             ("actor_restarts_total{actor=\"registry\"}", 2.0),
             ("actor_busy_seconds_total{actor=\"registry\"}", 1.5),
+            ("actor_slow_handlers_total{actor=\"registry\"}", 3.0),
+            ("control_roundtrip_seconds", 0.00025),
+            ("hook_queue_events", 5.0),
+            ("hooks_running", 6.0),
             ("hook_events_dropped_total", 7.0),
-            ("log_lines_dropped_total", 9.0),
-            ("active_connections", 12.0),
+            ("hook_questions_denied_total", 8.0),
+            ("hook_failures_total", 9.0),
+            ("quota_open_leases", 10.0),
+            ("quota_unsaved_accounts", 11.0),
+            ("quota_store_failures_total", 12.0),
+            ("open_transfers", 13.0),
+            ("log_lines_dropped_total", 14.0),
+            ("active_connections", 15.0),
             ("dataprovider_availability", 1.0),
         ])
     );
 }
 
 #[test]
+fn a_control_thread_that_does_not_answer_shows() {
+    let stalled = HealthReport { control_roundtrip: None, ..health(0, 0, 0) };
+    let metrics = Metrics::new().unwrap();
+    metrics.set_health(&stalled);
+    assert_eq!(samples(&metrics).get("sftpgo_control_roundtrip_seconds"), Some(&1.0));
+}
+
+#[test]
 fn the_page_passes_prometheus_own_check() {
     let metrics = Metrics::new().unwrap();
-    metrics.set_actors([ActorLoad {
-        name: "registry",
-        waiting: 0,
-        restarts: 0,
-        busy: Duration::ZERO,
-    }]);
+    metrics.set_health(&health(0, 0, 0));
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::options::VfsServices;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::User;
+use crate::model::{Folder, User};
 use crate::paths::StoragePath;
 use crate::storage::local::LocalStorage;
 use crate::storage::{Entry, EntryStream, FileKind, Storage};
@@ -56,13 +56,36 @@ pub async fn scan_user(
     cancel: &CancellationToken,
 ) -> Result<Usage> {
     let account = AccountId::user(user.username.as_str());
-    let home = PathBuf::from(&user.home_dir);
-    let storage = match LocalStorage::open_offloaded(home, None, None).await {
+    scan_directory(&user.home_dir, &account, services, started_unix_secs, progress, cancel).await
+}
+
+/// As [`scan_user`], for a folder whoever has it mounted.
+pub async fn scan_folder(
+    folder: &Folder,
+    services: &VfsServices,
+    started_unix_secs: i64,
+    progress: &ScanProgress,
+    cancel: &CancellationToken,
+) -> Result<Usage> {
+    let account = AccountId::folder(folder.name.as_str());
+    let path = &folder.mapped_path;
+    scan_directory(path, &account, services, started_unix_secs, progress, cancel).await
+}
+
+async fn scan_directory(
+    path: &str,
+    account: &AccountId,
+    services: &VfsServices,
+    started_unix_secs: i64,
+    progress: &ScanProgress,
+    cancel: &CancellationToken,
+) -> Result<Usage> {
+    let storage = match LocalStorage::open_offloaded(PathBuf::from(path), None, None).await {
         Ok(storage) => storage,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Usage::default()),
         Err(error) => return Err(error),
     };
-    scan_storage(&storage, &account, services, started_unix_secs, progress, cancel).await
+    scan_storage(&storage, account, services, started_unix_secs, progress, cancel).await
 }
 
 /// A directory that the walk is in.

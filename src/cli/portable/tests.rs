@@ -1,5 +1,6 @@
 use super::*;
 use crate::cli::{Command, parse};
+use crate::config::SftpdBinding;
 use crate::model::Permission;
 
 const KEY: &str =

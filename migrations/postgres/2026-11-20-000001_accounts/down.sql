@@ -1,0 +1,4 @@
+DROP TABLE quota_usage;
+DROP TABLE folders;
+DROP TABLE admins;
+DROP TABLE users;

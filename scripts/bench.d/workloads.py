@@ -1,0 +1,234 @@
+"""What is done to each server, and measured."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+AES = "aes128-gcm@openssh.com"
+CHACHA = "chacha20-poly1305@openssh.com"
+
+# In the order of the report.
+ALL = ["transfer", "parallel", "small", "connections", "list", "idle"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    file_mib: int
+    parallel_file_mib: int
+    small_files: int
+    small_bytes: int
+    listed: int
+    connections: int
+    parallel_connections: int
+    idle: int
+    parallel_downloads: int = 8
+
+
+FULL = Sizes(1024, 256, 10_000, 4096, 100_000, 200, 8, 100)
+QUICK = Sizes(64, 16, 500, 4096, 5_000, 40, 8, 20)
+
+
+def roomy_directory(sizes):
+    """/dev/shm if it holds everything, so that no disk is measured."""
+    needed = (sizes.file_mib * 3 + sizes.parallel_file_mib + 1024) * 1024 * 1024
+    shm = Path("/dev/shm")
+    if shm.is_dir() and os.access(shm, os.W_OK) and shutil.disk_usage(shm).free > needed:
+        return shm
+    temporary = Path(tempfile.gettempdir())
+    if shutil.disk_usage(temporary).free < needed:
+        sys.exit(f"scripts/bench: {temporary} lacks {needed >> 20} MiB; see --dir")
+    print(f"scripts/bench: /dev/shm is too small, a disk may be measured: {temporary}", file=sys.stderr)
+    return temporary
+
+
+class Workloads:
+    def __init__(self, bench, sizes, load, samples):
+        self.bench = bench
+        self.sizes = sizes
+        self.load = load
+        self.samples = samples
+        self.local = bench.directory / "local"
+        self.local.mkdir()
+
+    # What is served and sent.
+
+    def prepare(self, chosen):
+        home = self.bench.home
+        if "transfer" in chosen:
+            write_random(home / "big.bin", self.sizes.file_mib)
+            # The same file, for the client to send.
+            os.link(home / "big.bin", self.local / "big.bin")
+        if "parallel" in chosen:
+            write_random(home / "part.bin", self.sizes.parallel_file_mib)
+        if "small" in chosen:
+            self.make_tree(home / "tree")
+            self.make_tree(self.local / "tree")
+        if "list" in chosen:
+            listed = home / "listed"
+            listed.mkdir()
+            for number in range(self.sizes.listed):
+                os.close(os.open(listed / f"file-{number:06}.dat", os.O_CREAT | os.O_WRONLY, 0o644))
+        if os.getuid() == 0:
+            # A server that is not root must be able to write here.
+            home.chmod(0o777)
+
+    def make_tree(self, top):
+        content = os.urandom(self.sizes.small_bytes)
+        per_directory = 100
+        for first in range(0, self.sizes.small_files, per_directory):
+            directory = top / f"d{first // per_directory:04}"
+            directory.mkdir(parents=True)
+            for number in range(first, min(first + per_directory, self.sizes.small_files)):
+                (directory / f"f{number:06}").write_bytes(content)
+
+    def measure(self, name, server):
+        getattr(self, name)(server)
+        server.settle()
+
+    # The workloads.
+
+    def transfer(self, server):
+        for cipher, short in ((AES, "aes"), (CHACHA, "chacha")):
+            self.moved(server, f"{short}.down", cipher, ["get big.bin /dev/null"], self.sizes.file_mib)
+            if server.null_path:
+                commands = [f"put {self.local}/big.bin {server.null_path}"]
+                self.moved(server, f"{short}.up_null", cipher, commands, self.sizes.file_mib)
+            target = f"up-{server.name}.bin"
+            self.moved(server, f"{short}.up", cipher, [f"put {self.local}/big.bin {target}"], self.sizes.file_mib)
+            uploaded = self.bench.home / target
+            if uploaded.stat().st_size != self.sizes.file_mib << 20:
+                sys.exit(f"scripts/bench: {server.name} did not store the upload whole")
+            uploaded.unlink()
+
+    def parallel(self, server):
+        count = self.sizes.parallel_downloads
+
+        def work():
+            clients = [self.start_sftp(server, ["get part.bin /dev/null"]) for _ in range(count)]
+            for client in clients:
+                finish(client, server)
+
+        cpu, wall = self.cost(server, work)
+        mib = count * self.sizes.parallel_file_mib
+        self.samples.add("parallel.cpu", server.name, cpu / (mib / 1024))
+        self.samples.add("parallel.speed", server.name, mib * 1.048576 / wall)
+
+    def small(self, server):
+        fetched = self.local / "fetched"
+        cpu, wall = self.cost(server, lambda: self.sftp(server, [f"get -r tree {fetched}"]))
+        self.check_tree(fetched, server)
+        self.samples.add("small.get.cpu", server.name, cpu)
+        self.samples.add("small.get.wall", server.name, wall)
+        shutil.rmtree(fetched)
+
+        sent = self.bench.home / f"tree-{server.name}"
+        cpu, wall = self.cost(server, lambda: self.sftp(server, [f"put -r {self.local}/tree {sent.name}"]))
+        self.check_tree(sent, server)
+        self.samples.add("small.put.cpu", server.name, cpu)
+        self.samples.add("small.put.wall", server.name, wall)
+        shutil.rmtree(sent)
+
+    def check_tree(self, top, server):
+        found = sum(len(files) for _, _, files in os.walk(top))
+        if found != self.sizes.small_files:
+            sys.exit(f"scripts/bench: {server.name} moved {found} of {self.sizes.small_files} files")
+
+    def connections(self, server):
+        count = self.sizes.connections
+        # A first few, so that neither side starts cold.
+        self.run_load(server, "connect", 5, 1)
+        seconds = []
+        cpu, _ = self.cost(
+            server,
+            lambda: seconds.append(float(self.run_load(server, "connect", count, self.sizes.parallel_connections))),
+        )
+        self.samples.add("connections.cpu", server.name, cpu / count * 1000)
+        self.samples.add("connections.rate", server.name, count / seconds[0])
+
+    def list(self, server):
+        # -f: unsorted, so that the client does not spend its time sorting.
+        cpu, wall = self.cost(server, lambda: self.sftp(server, ["ls -1f listed"], lines=self.sizes.listed))
+        self.samples.add("list.cpu", server.name, cpu)
+        self.samples.add("list.wall", server.name, wall)
+
+    def idle(self, server):
+        count = self.sizes.idle
+        self.run_load(server, "connect", 5, 1)
+        server.settle()
+        before = server.pss_kib()
+        command = self.load_command(server, "idle", count)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sessions:
+            try:
+                if sessions.stdout.readline().strip() != "ready":
+                    sys.exit(f"scripts/bench: {server.name} did not open {count} sessions")
+                server.settle()
+                after = server.pss_kib()
+            finally:
+                sessions.stdin.close()
+                sessions.wait()
+        self.samples.add("idle.memory", server.name, (after - before) / count)
+
+    # How.
+
+    def moved(self, server, name, cipher, commands, mib):
+        cpu, wall = self.cost(server, lambda: self.sftp(server, commands, cipher))
+        self.samples.add(f"{name}.cpu", server.name, cpu / (mib / 1024))
+        self.samples.add(f"{name}.speed", server.name, mib * 1.048576 / wall)
+
+    @staticmethod
+    def cost(server, work):
+        """The server's CPU seconds and the seconds on the clock."""
+        cpu, started = server.cpu_seconds(), time.monotonic()
+        work()
+        wall = time.monotonic() - started
+        server.settle()
+        return server.cpu_seconds() - cpu, wall
+
+    def start_sftp(self, server, commands, cipher=AES):
+        command = ["sftp", "-q", "-F", "none", "-b", "-", "-P", str(server.port), "-i", str(self.bench.key)]
+        for option in (
+            f"Ciphers={cipher}", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR", "PreferredAuthentications=publickey", "Compression=no",
+        ):
+            command += ["-o", option]
+        client = subprocess.Popen(
+            [*command, f"{server.user}@127.0.0.1"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        client.stdin.write("".join(line + "\n" for line in commands))
+        return client
+
+    def sftp(self, server, commands, cipher=AES, lines=None):
+        output = finish(self.start_sftp(server, commands, cipher), server)
+        if lines is not None:
+            listed = sum(1 for line in output.splitlines() if line.endswith(".dat"))
+            if listed != lines:
+                sys.exit(f"scripts/bench: {server.name} listed {listed} of {lines} entries")
+
+    def load_command(self, server, mode, count, *more):
+        return [str(word) for word in (self.load, mode, server.port, server.user, self.bench.key, count, *more)]
+
+    def run_load(self, server, mode, count, *more):
+        done = subprocess.run(self.load_command(server, mode, count, *more), capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"scripts/bench: {server.name}: {mode} failed: {done.stderr.strip()}")
+        return done.stdout
+
+
+def finish(client, server):
+    output, _ = client.communicate()
+    if client.returncode:
+        sys.exit(f"scripts/bench: {server.name}: sftp failed: {output.strip()[-2000:]}")
+    return output
+
+
+def write_random(path, mib):
+    """Random, so that nothing on the way can compress or share it."""
+    with open(path, "wb") as file:
+        for _ in range(mib):
+            file.write(os.urandom(1 << 20))

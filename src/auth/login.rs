@@ -1,0 +1,239 @@
+//! The gates of an account, in order, and the credentials behind them.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use russh::keys::PublicKey;
+use slog::{Logger, warn};
+
+use super::password::Passwords;
+use crate::error::{Error, Result};
+use crate::model::timestamp::now_unix_ms;
+use crate::model::{Admin, LoginMethod, LoginProtocol, Password, User, public_key};
+use crate::provider::Store;
+
+/// Under which circumstances somebody logs in.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginContext {
+    pub ip: IpAddr,
+    pub protocol: LoginProtocol,
+    /// How, for the account's denied methods.
+    pub method: LoginMethod,
+}
+
+/// Why a login failed: for the log, metrics and defender. Clients are told only
+/// that authentication failed.
+#[derive(Debug)]
+pub enum LoginFailure {
+    UserNotFound,
+    WrongCredentials,
+    Disabled,
+    Expired,
+    ProtocolDenied(LoginProtocol),
+    MethodDenied(LoginMethod),
+    AddressDenied(IpAddr),
+    /// The store or the hashing failed; nobody is to blame for the attempt.
+    Unavailable(Error),
+}
+
+impl LoginFailure {
+    /// True if no such account exists, which counts more than a wrong password.
+    pub fn is_unknown_user(&self) -> bool {
+        matches!(self, Self::UserNotFound)
+    }
+}
+
+impl fmt::Display for LoginFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UserNotFound => f.write_str("user does not exist"),
+            Self::WrongCredentials => f.write_str("invalid credentials"),
+            Self::Disabled => f.write_str("user is disabled"),
+            Self::Expired => f.write_str("user is expired"),
+            Self::ProtocolDenied(protocol) => {
+                write!(f, "protocol {} is not allowed for the user", protocol.as_str())
+            }
+            Self::MethodDenied(method) => {
+                write!(f, "login method {} is not allowed for the user", method.as_str())
+            }
+            Self::AddressDenied(ip) => write!(f, "login from {ip} is not allowed for the user"),
+            Self::Unavailable(error) => write!(f, "login could not be checked: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for LoginFailure {}
+
+impl From<Error> for LoginFailure {
+    fn from(error: Error) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// Checks logins. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Login {
+    store: Store,
+    passwords: Passwords,
+    log: Logger,
+}
+
+impl Login {
+    pub fn new(store: Store, passwords: Passwords, log: Logger) -> Self {
+        Self { store, passwords, log }
+    }
+
+    /// A user with a password. Takes the time of a verification whatever the
+    /// outcome, unless the password is known to be right. The user returned has
+    /// no hash.
+    pub async fn password(
+        &self,
+        username: &str,
+        password: &str,
+        context: LoginContext,
+    ) -> Result<Arc<User>, LoginFailure> {
+        let user = self.store.user(username).await?;
+        let none = Password::default();
+        let stored = user.as_ref().map_or(&none, |user| &user.password);
+        // Before the gates are asked, so that a closed gate takes no less time.
+        let is_right = self.passwords.verify(stored, password).await?;
+        let user = pass_gates(user, &context)?;
+        if !is_right {
+            return Err(LoginFailure::WrongCredentials);
+        }
+        self.improve_user_hash(&user, password).await;
+        Ok(self.admit(user).await)
+    }
+
+    /// Whether a key that a client offers, without having signed with it yet,
+    /// would be accepted.
+    pub async fn public_key_offered(
+        &self,
+        username: &str,
+        key: &PublicKey,
+        context: LoginContext,
+    ) -> Result<(), LoginFailure> {
+        self.user_with_key(username, key, &context).await.map(drop)
+    }
+
+    /// A user with a key; the caller has verified the signature. The user
+    /// returned has no hash.
+    pub async fn public_key(
+        &self,
+        username: &str,
+        key: &PublicKey,
+        context: LoginContext,
+    ) -> Result<Arc<User>, LoginFailure> {
+        let user = self.user_with_key(username, key, &context).await?;
+        Ok(self.admit(user).await)
+    }
+
+    /// An admin with a password, in the same time whatever the outcome. The
+    /// admin returned has no hash.
+    pub async fn admin(
+        &self,
+        username: &str,
+        password: &str,
+        ip: IpAddr,
+    ) -> Result<Arc<Admin>, LoginFailure> {
+        let admin = self.store.admin(username).await?;
+        let none = Password::default();
+        let stored = admin.as_ref().map_or(&none, |admin| &admin.password);
+        let is_right = self.passwords.verify(stored, password).await?;
+        let mut admin = admin.ok_or(LoginFailure::UserNotFound)?;
+        if !admin.is_enabled() {
+            return Err(LoginFailure::Disabled);
+        }
+        if !admin.permits_address(ip) {
+            return Err(LoginFailure::AddressDenied(ip));
+        }
+        if !is_right {
+            return Err(LoginFailure::WrongCredentials);
+        }
+        self.improve_admin_hash(&admin, password).await;
+        if let Err(error) = self.store.admin_logged_in(&admin.username).await {
+            warn!(self.log, "last login of an admin cannot be stored";
+                "username" => &admin.username, "error" => %error);
+        }
+        admin.password = Password::default();
+        Ok(Arc::new(admin))
+    }
+
+    async fn user_with_key(
+        &self,
+        username: &str,
+        key: &PublicKey,
+        context: &LoginContext,
+    ) -> Result<User, LoginFailure> {
+        let user = self.store.user(username).await?;
+        let user = pass_gates(user, context)?;
+        if public_key::contains(&user.public_keys, key.key_data()) {
+            Ok(user)
+        } else {
+            Err(LoginFailure::WrongCredentials)
+        }
+    }
+
+    async fn admit(&self, mut user: User) -> Arc<User> {
+        if let Err(error) = self.store.user_logged_in(&user.username).await {
+            warn!(self.log, "last login of a user cannot be stored";
+                "username" => &user.username, "error" => %error);
+        }
+        user.password = Password::default();
+        Arc::new(user)
+    }
+
+    async fn improve_user_hash(&self, user: &User, clear: &str) {
+        let improved = async {
+            if let Some(better) = self.passwords.better_hash(&user.password, clear).await? {
+                let old = user.password.as_str();
+                self.store.swap_user_password(&user.username, old, better.as_str()).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = improved.await {
+            warn!(self.log, "password of a user cannot be hashed again";
+                "username" => &user.username, "error" => %error);
+        }
+    }
+
+    async fn improve_admin_hash(&self, admin: &Admin, clear: &str) {
+        let improved = async {
+            if let Some(better) = self.passwords.better_hash(&admin.password, clear).await? {
+                let old = admin.password.as_str();
+                self.store.swap_admin_password(&admin.username, old, better.as_str()).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = improved.await {
+            warn!(self.log, "password of an admin cannot be hashed again";
+                "username" => &admin.username, "error" => %error);
+        }
+    }
+}
+
+/// Everything about the account but its credentials: existence, status,
+/// expiration, protocol, method, address, in this order.
+fn pass_gates(user: Option<User>, context: &LoginContext) -> Result<User, LoginFailure> {
+    let user = user.ok_or(LoginFailure::UserNotFound)?;
+    if !user.is_enabled() {
+        return Err(LoginFailure::Disabled);
+    }
+    if user.is_expired(now_unix_ms()) {
+        return Err(LoginFailure::Expired);
+    }
+    if user.filters.denies_protocol(context.protocol) {
+        return Err(LoginFailure::ProtocolDenied(context.protocol));
+    }
+    if user.filters.denies_method(context.method, context.protocol) {
+        return Err(LoginFailure::MethodDenied(context.method));
+    }
+    if !user.filters.permits_address(context.ip) {
+        return Err(LoginFailure::AddressDenied(context.ip));
+    }
+    Ok(user)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+use super::*;
+use crate::auth::create_default_admin;
+use crate::config::{DataProviderConfig, PasswordAlgorithm};
+use crate::model::{AdminPermission, Permission, Permissions};
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII7SspTE+8waCziFlcprbqHA+hwHMyy8NidanihfibkR me";
+const OTHER_KEY: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBB9Dqhl+Wt4HvDWRPMI8yrXmrfvdLwyH62ys3hX4Pk+9x/G4F3NuC6Kkf/lpziPddy8LfK8NPWr1X8qKB4oT708= me";
+
+fn config() -> DataProviderConfig {
+    let mut config = DataProviderConfig::default();
+    config.password_hashing.bcrypt_options.cost = 4;
+    config
+}
+
+fn login_with(config: &DataProviderConfig) -> (Login, Store) {
+    let passwords = Passwords::new(config).unwrap();
+    let store = Store::in_memory(config, Arc::new(passwords.clone())).unwrap();
+    let log = Logger::root(slog::Discard, slog::o!());
+    (Login::new(store.clone(), passwords, log), store)
+}
+
+fn user() -> User {
+    User {
+        username: "bob".to_owned(),
+        status: 1,
+        password: "correct horse".into(),
+        public_keys: vec![KEY.to_owned()],
+        home_dir: "/srv/bob".to_owned(),
+        permissions: Permissions::on_root([Permission::Any]),
+        ..User::default()
+    }
+}
+
+fn from(ip: &str, method: LoginMethod) -> LoginContext {
+    LoginContext { ip: ip.parse().unwrap(), protocol: LoginProtocol::Ssh, method }
+}
+
+fn with_password() -> LoginContext {
+    from("192.0.2.1", LoginMethod::Password)
+}
+
+#[tokio::test]
+async fn the_right_password_and_the_right_key_open() {
+    let (login, store) = login_with(&config());
+    store.add_user(user()).await.unwrap();
+    for _ in 0..2 {
+        let user = login.password("bob", "correct horse", with_password()).await.unwrap();
+        assert_eq!(user.username, "bob");
+        assert!(user.password.is_empty(), "the hash stays in the store");
+    }
+    let key = public_key::parse(KEY).unwrap();
+    let context = from("192.0.2.1", LoginMethod::PublicKey);
+    login.public_key_offered("bob", &key, context).await.unwrap();
+    login.public_key("bob", &key, context).await.unwrap();
+
+    let stored = store.user("bob").await.unwrap().unwrap();
+    assert!(stored.last_login > 0);
+    assert!(stored.has_password && stored.password.is_hashed());
+    // Names are trimmed as naming_rules say, also here.
+    login.password(" bob ", "correct horse", with_password()).await.unwrap();
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_told_from_unknown_users() {
+    let (login, store) = login_with(&config());
+    store.add_user(user()).await.unwrap();
+    let keyless =
+        User { username: "eve".into(), password: "".into(), public_keys: Vec::new(), ..user() };
+    store.add_user(keyless).await.unwrap();
+
+    for (name, password, is_unknown) in [
+        ("bob", "wrong", false),
+        ("bob", "", false),
+        ("eve", "", false),
+        ("eve", "correct horse", false),
+        ("mallory", "correct horse", true),
+        ("", "", true),
+        ("BOB", "correct horse", true),
+    ] {
+        let failure = login.password(name, password, with_password()).await.unwrap_err();
+        assert_eq!(failure.is_unknown_user(), is_unknown, "{name}: {failure}");
+        assert!(is_unknown || matches!(failure, LoginFailure::WrongCredentials), "{failure}");
+    }
+    let context = from("192.0.2.1", LoginMethod::PublicKey);
+    let other = public_key::parse(OTHER_KEY).unwrap();
+    for name in ["bob", "eve"] {
+        let failure = login.public_key_offered(name, &other, context).await.unwrap_err();
+        assert!(matches!(failure, LoginFailure::WrongCredentials), "{failure}");
+        assert!(login.public_key(name, &other, context).await.is_err());
+    }
+    let failure = login.public_key("mallory", &other, context).await.unwrap_err();
+    assert!(failure.is_unknown_user());
+    assert_eq!(store.user("bob").await.unwrap().unwrap().last_login, 0);
+}
+
+#[tokio::test]
+async fn the_stored_hash_is_not_a_password() {
+    let (login, store) = login_with(&config());
+    store.add_user(user()).await.unwrap();
+    let hash = store.user("bob").await.unwrap().unwrap().password;
+    assert!(login.password("bob", hash.as_str(), with_password()).await.is_err());
+}
+
+#[tokio::test]
+async fn gates_close_in_order_for_passwords_and_keys() {
+    let closed = |change: fn(&mut User)| {
+        let mut user = user();
+        change(&mut user);
+        user
+    };
+    type Check = fn(&LoginFailure) -> bool;
+    let table: Vec<(User, Check)> = vec![
+        (
+            closed(|user| {
+                user.status = 0;
+                user.expiration_date = 1;
+                user.filters.denied_protocols = vec![LoginProtocol::Ssh];
+            }),
+            |failure| matches!(failure, LoginFailure::Disabled),
+        ),
+        (
+            closed(|user| {
+                user.expiration_date = 1;
+                user.filters.denied_protocols = vec![LoginProtocol::Ssh];
+            }),
+            |failure| matches!(failure, LoginFailure::Expired),
+        ),
+        (
+            closed(|user| {
+                user.filters.denied_protocols = vec![LoginProtocol::Ssh];
+                user.filters.denied_ip = vec!["192.0.2.0/24".into()];
+            }),
+            |failure| matches!(failure, LoginFailure::ProtocolDenied(LoginProtocol::Ssh)),
+        ),
+        (closed(|user| user.filters.denied_ip = vec!["192.0.2.0/24".into()]), |failure| {
+            matches!(failure, LoginFailure::AddressDenied(_))
+        }),
+        (closed(|user| user.filters.allowed_ip = vec!["198.51.100.7".into()]), |failure| {
+            matches!(failure, LoginFailure::AddressDenied(_))
+        }),
+    ];
+    let key = public_key::parse(KEY).unwrap();
+    for (n, (user, is_expected)) in table.into_iter().enumerate() {
+        let (login, store) = login_with(&config());
+        store.add_user(user).await.unwrap();
+        let by_key = from("192.0.2.1", LoginMethod::PublicKey);
+        for failure in [
+            login.password("bob", "correct horse", with_password()).await.unwrap_err(),
+            // The gate is named even if the credentials are wrong as well.
+            login.password("bob", "wrong", with_password()).await.unwrap_err(),
+            login.public_key_offered("bob", &key, by_key).await.unwrap_err(),
+            login.public_key("bob", &key, by_key).await.unwrap_err(),
+        ] {
+            assert!(is_expected(&failure), "row {n}: {failure}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_denied_method_leaves_the_other_open() {
+    let (login, store) = login_with(&config());
+    let mut user = user();
+    user.filters.denied_login_methods = vec![LoginMethod::Password];
+    store.add_user(user).await.unwrap();
+    let failure = login.password("bob", "correct horse", with_password()).await.unwrap_err();
+    assert!(matches!(failure, LoginFailure::MethodDenied(LoginMethod::Password)), "{failure}");
+    let key = public_key::parse(KEY).unwrap();
+    login.public_key("bob", &key, from("192.0.2.1", LoginMethod::PublicKey)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_old_one_despite_the_cache() {
+    let (login, store) = login_with(&config());
+    store.add_user(user()).await.unwrap();
+    login.password("bob", "correct horse", with_password()).await.unwrap();
+    store.update_user(User { password: "battery staple".into(), ..user() }).await.unwrap();
+    assert!(login.password("bob", "correct horse", with_password()).await.is_err());
+    login.password("bob", "battery staple", with_password()).await.unwrap();
+    // An update without a password keeps it.
+    store.update_user(User { password: "".into(), ..user() }).await.unwrap();
+    login.password("bob", "battery staple", with_password()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_imported_hash_is_replaced_after_the_first_login() {
+    for algo in [PasswordAlgorithm::Bcrypt, PasswordAlgorithm::Argon2id] {
+        let mut config = config();
+        config.password_hashing.algo = algo;
+        config.password_hashing.argon2_options.memory = 64;
+        let (login, store) = login_with(&config);
+        let md5 = "{MD5}5ebe2294ecd0e0f08eab7690d2a6ee69";
+        store.add_user(User { password: md5.into(), ..user() }).await.unwrap();
+        assert_eq!(store.user("bob").await.unwrap().unwrap().password.as_str(), md5);
+        let before = store.user("bob").await.unwrap().unwrap();
+
+        login.password("bob", "wrong", with_password()).await.unwrap_err();
+        assert_eq!(store.user("bob").await.unwrap().unwrap().password.as_str(), md5);
+        login.password("bob", "secret", with_password()).await.unwrap();
+        let after = store.user("bob").await.unwrap().unwrap();
+        assert!(!after.password.as_str().starts_with("{MD5}"));
+        assert_eq!(after.updated_at, before.updated_at);
+        assert_eq!(after.last_password_change, before.last_password_change);
+        login.password("bob", "secret", with_password()).await.unwrap();
+        assert!(login.password("bob", "wrong", with_password()).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn admins_pass_their_own_gates() {
+    let (login, store) = login_with(&config());
+    let admin = Admin {
+        username: "root".into(),
+        password: "correct horse".into(),
+        status: 1,
+        permissions: vec![AdminPermission::Any],
+        ..Admin::default()
+    };
+    store.add_admin(admin.clone()).await.unwrap();
+    let ip: IpAddr = "192.0.2.1".parse().unwrap();
+    let found = login.admin("root", "correct horse", ip).await.unwrap();
+    assert!(found.password.is_empty());
+    assert!(store.admin("root").await.unwrap().unwrap().last_login > 0);
+    let failure = login.admin("root", "wrong", ip).await.unwrap_err();
+    assert!(matches!(failure, LoginFailure::WrongCredentials), "{failure}");
+    let failure = login.admin("nobody", "wrong", ip).await.unwrap_err();
+    assert!(failure.is_unknown_user(), "{failure}");
+    // A user is not an admin.
+    store.add_user(user()).await.unwrap();
+    assert!(login.admin("bob", "correct horse", ip).await.unwrap_err().is_unknown_user());
+
+    let mut listed = admin.clone();
+    listed.filters.allow_list = vec!["198.51.100.0/24".into()];
+    store.update_admin(listed).await.unwrap();
+    let failure = login.admin("root", "correct horse", ip).await.unwrap_err();
+    assert!(matches!(failure, LoginFailure::AddressDenied(_)), "{failure}");
+    login.admin("root", "correct horse", "198.51.100.3".parse().unwrap()).await.unwrap();
+
+    store.update_admin(Admin { status: 0, ..admin }).await.unwrap();
+    let failure = login.admin("root", "correct horse", ip).await.unwrap_err();
+    assert!(matches!(failure, LoginFailure::Disabled), "{failure}");
+}
+
+#[tokio::test]
+async fn the_default_admin_is_made_only_where_there_is_none() {
+    let ip: IpAddr = "192.0.2.1".parse().unwrap();
+    let (login, store) = login_with(&config());
+    assert!(create_default_admin(&store, None, Some("")).await.unwrap());
+    login.admin("admin", "password", ip).await.unwrap();
+    assert!(!create_default_admin(&store, Some("other"), Some("x")).await.unwrap());
+    assert_eq!(store.admin("other").await.unwrap(), None);
+
+    let (login, store) = login_with(&config());
+    assert!(create_default_admin(&store, Some("chief"), Some("tr0ub4dor")).await.unwrap());
+    let chief = login.admin("chief", "tr0ub4dor", ip).await.unwrap();
+    assert!(chief.may(AdminPermission::ManageAdmins));
+    assert!(login.admin("chief", "password", ip).await.is_err());
+}

@@ -1,0 +1,368 @@
+//! Dumps: everything as one JSON document, written and loaded.
+//!
+//! Loading reads dumps of all generations as far as the model goes. Everything
+//! is validated first and stored in one transaction, so a dump is loaded whole
+//! or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use utoipa::PartialSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+use super::{Objects, Store};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Admin, AdminPermission, BackupData, DUMP_VERSION, Folder, User, UserFilters};
+
+/// Largest dump that is read from a file, in bytes.
+pub const MAX_DUMP_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Most problems that one error message lists.
+const MAX_PROBLEMS: usize = 20;
+
+/// What happens to objects that exist already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadMode {
+    /// 0: they are replaced.
+    AddOrUpdate,
+    /// 1: they are left alone.
+    AddOnly,
+    /// 2: they are replaced, and the caller ends the sessions of updated users.
+    AddOrUpdateAndDisconnect,
+}
+
+impl TryFrom<i64> for LoadMode {
+    type Error = Error;
+
+    fn try_from(number: i64) -> Result<Self> {
+        match number {
+            0 => Ok(Self::AddOrUpdate),
+            1 => Ok(Self::AddOnly),
+            2 => Ok(Self::AddOrUpdateAndDisconnect),
+            other => Err(Error::invalid(format!("mode: {other} is not 0, 1 or 2"))),
+        }
+    }
+}
+
+/// What loading a dump did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Number of new objects.
+    pub added: usize,
+    /// Number of replaced objects.
+    pub updated: usize,
+    /// Number of objects that existed and were left alone.
+    pub skipped: usize,
+    /// The users among the replaced objects.
+    pub updated_users: Vec<String>,
+    /// What the dump held that was not loaded, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Loads a dump file of at most [`MAX_DUMP_BYTES`].
+pub async fn load_file(store: &Store, path: &Path, mode: LoadMode) -> Result<LoadReport> {
+    let shown = format!("dump {}", path.display());
+    let path = path.to_owned();
+    let json = tokio::task::spawn_blocking(move || read_bounded(&path, MAX_DUMP_BYTES))
+        .await
+        .map_err(|error| Error::with_source(ErrorKind::Internal, shown.clone(), error))?
+        .map_err(|error| error.wrap(&shown))?;
+    load(store, &json, mode).await.map_err(|error| error.wrap(shown))
+}
+
+fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+    let file = std::fs::File::open(path).map_err(|error| Error::from_io("cannot open", error))?;
+    let mut content = Vec::new();
+    // One byte more than allowed tells a file that is too long, whatever its
+    // metadata says (it may be a pipe).
+    file.take(max_bytes + 1)
+        .read_to_end(&mut content)
+        .map_err(|error| Error::from_io("cannot read", error))?;
+    if content.len() as u64 > max_bytes {
+        return Err(Error::invalid(format!("is larger than {max_bytes} bytes")));
+    }
+    Ok(content)
+}
+
+/// Loads a dump. The caller bounds the size of `json`.
+pub async fn load(store: &Store, json: &[u8], mode: LoadMode) -> Result<LoadReport> {
+    let (mut objects, warnings) = parse(store, json)?;
+    if !objects.users.is_empty() {
+        store.require_changeable_users()?;
+    }
+    for user in &mut objects.users {
+        store.prepare_user_password(user).await?;
+    }
+    for admin in &mut objects.admins {
+        store.prepare_admin_password(admin).await?;
+    }
+    let done = store.restore(objects, mode == LoadMode::AddOnly).await?;
+    Ok(LoadReport {
+        added: done.added,
+        updated: done.updated,
+        skipped: done.skipped,
+        updated_users: done.updated_users,
+        warnings,
+    })
+}
+
+/// All objects with their password hashes, as of one moment.
+pub async fn dump(store: &Store) -> Result<BackupData> {
+    let objects = store.snapshot().await?;
+    Ok(BackupData {
+        users: objects.users,
+        folders: objects.folders,
+        admins: objects.admins,
+        version: DUMP_VERSION,
+    })
+}
+
+/// The dump as JSON text.
+pub fn to_json(data: &BackupData, indent: bool) -> Result<Vec<u8>> {
+    let written = if indent { serde_json::to_vec_pretty(data) } else { serde_json::to_vec(data) };
+    written
+        .map_err(|error| Error::with_source(ErrorKind::Internal, "dump: cannot be written", error))
+}
+
+/// Writes a dump to `path`, replacing what is there; only its owner can read the
+/// file, as it holds password hashes.
+pub async fn dump_to_file(store: &Store, path: &Path, indent: bool) -> Result<()> {
+    let shown = format!("dump {}", path.display());
+    let json = to_json(&dump(store).await?, indent)?;
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || write_private(&path, &json))
+        .await
+        .map_err(|error| Error::with_source(ErrorKind::Internal, shown.clone(), error))?
+        .map_err(|error| Error::from_io(format!("{shown}: cannot be written"), error))
+}
+
+/// Through a temporary file, so that a full disk does not cost the old dump.
+fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = options.open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)
+}
+
+/// Reads and validates everything; fails listing all problems.
+fn parse(store: &Store, json: &[u8]) -> Result<(Objects, Vec<String>)> {
+    let mut dump: Map<String, Value> = serde_json::from_slice(json)
+        .map_err(|error| Error::invalid(format!("is not a JSON object: {error}")))?;
+    // Accepted whatever it is: older dumps have none, newer ones other numbers.
+    dump.remove("version");
+
+    let mut reader = Reader::default();
+    let rules = store.rules();
+    let objects = Objects {
+        folders: reader.section(
+            &mut dump,
+            "folders",
+            &["groups"],
+            |_, _| {},
+            |folder: &mut Folder| folder.normalise(rules).map(|()| folder.name.clone()),
+        )?,
+        users: reader.section(
+            &mut dump,
+            "users",
+            &["used_quota_file"],
+            modernise_user,
+            |user: &mut User| {
+                clear_negative([&mut user.created_at, &mut user.updated_at, &mut user.last_login]);
+                user.normalise(rules).map(|()| user.username.clone())
+            },
+        )?,
+        admins: reader.section(
+            &mut dump,
+            "admins",
+            &[],
+            modernise_admin,
+            |admin: &mut Admin| {
+                clear_negative([
+                    &mut admin.created_at,
+                    &mut admin.updated_at,
+                    &mut admin.last_login,
+                ]);
+                admin.normalise(rules).map(|()| admin.username.clone())
+            },
+        )?,
+    };
+    for (section, content) in &dump {
+        match content {
+            Value::Null => {}
+            Value::Array(list) if list.is_empty() => {}
+            Value::Object(object) if object.is_empty() => {}
+            Value::Array(list) => reader.warnings.push(format!(
+                "{section}: {} objects not loaded, this version does not know them",
+                list.len()
+            )),
+            _ => reader
+                .warnings
+                .push(format!("{section}: not loaded, this version does not know it")),
+        }
+    }
+    reader.finish().map(|warnings| (objects, warnings))
+}
+
+/// Collects what is wrong and what is ignored.
+#[derive(Default)]
+struct Reader {
+    problems: Vec<String>,
+    warnings: Vec<String>,
+    /// Section and field to the number of objects in which it was ignored.
+    ignored: BTreeMap<(String, String), usize>,
+}
+
+impl Reader {
+    /// Takes one list of objects out of the dump.
+    fn section<T: DeserializeOwned + PartialSchema>(
+        &mut self,
+        dump: &mut Map<String, Value>,
+        name: &str,
+        also_known: &[&str],
+        modernise: impl Fn(&mut Map<String, Value>, &mut Self),
+        normalise: impl Fn(&mut T) -> Result<String>,
+    ) -> Result<Vec<T>> {
+        let list = match dump.remove(name) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(list)) => list,
+            Some(_) => return Err(Error::invalid(format!("{name}: is not a list"))),
+        };
+        let known = field_names::<T>();
+        let mut names = BTreeSet::new();
+        let mut objects = Vec::with_capacity(list.len());
+        for (index, value) in list.into_iter().enumerate() {
+            let Value::Object(mut fields) = value else {
+                self.problems.push(format!("{name}[{index}]: is not an object"));
+                continue;
+            };
+            modernise(&mut fields, self);
+            self.note_unknown(name, &fields, &known, also_known);
+            let shown = shown_name(&fields);
+            let read = serde_json::from_value::<T>(Value::Object(fields))
+                .map_err(|error| format!("{name}[{index}]{shown}: {error}"))
+                .and_then(|mut object| match normalise(&mut object) {
+                    Ok(key) if names.insert(key.clone()) => Ok(object),
+                    Ok(key) => Err(format!("{name}[{index}]: {key:?} is given twice")),
+                    Err(error) => Err(format!("{name}[{index}]: {error}")),
+                });
+            match read {
+                Ok(object) => objects.push(object),
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        Ok(objects)
+    }
+
+    fn note_unknown(
+        &mut self,
+        section: &str,
+        fields: &Map<String, Value>,
+        known: &BTreeSet<String>,
+        also_known: &[&str],
+    ) {
+        for field in fields.keys() {
+            if !known.contains(field) && !also_known.contains(&field.as_str()) {
+                self.note_ignored(section, field);
+            }
+        }
+    }
+
+    fn note_ignored(&mut self, section: &str, field: &str) {
+        // Bounded: a hostile dump could name each field differently.
+        let key = (section.to_owned(), field.chars().take(64).collect::<String>());
+        if self.ignored.len() < 100 || self.ignored.contains_key(&key) {
+            *self.ignored.entry(key).or_default() += 1;
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<String>> {
+        if !self.problems.is_empty() {
+            let hidden = self.problems.len().saturating_sub(MAX_PROBLEMS);
+            self.problems.truncate(MAX_PROBLEMS);
+            let mut text = self.problems.join("; ");
+            if hidden > 0 {
+                text.push_str(&format!("; and {hidden} more"));
+            }
+            return Err(Error::invalid(format!("nothing was loaded: {text}")));
+        }
+        let ignored = self.ignored.iter().map(|((section, field), count)| {
+            format!("{section}: unknown field {field:?} ignored in {count} object(s)")
+        });
+        self.warnings.extend(ignored);
+        Ok(self.warnings)
+    }
+}
+
+/// For messages about objects that cannot be read at all.
+fn shown_name(fields: &Map<String, Value>) -> String {
+    ["username", "name"]
+        .iter()
+        .find_map(|key| fields.get(*key).and_then(Value::as_str))
+        .map(|name| format!(" {name:?}"))
+        .unwrap_or_default()
+}
+
+/// The wire names of an object's fields, from its schema.
+fn field_names<T: PartialSchema>() -> BTreeSet<String> {
+    match T::schema() {
+        RefOr::T(Schema::Object(object)) => object.properties.keys().cloned().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn clear_negative<const N: usize>(times: [&mut i64; N]) {
+    for time in times {
+        *time = (*time).max(0);
+    }
+}
+
+/// Brings users of older generations to the present shape.
+fn modernise_user(user: &mut Map<String, Value>, reader: &mut Reader) {
+    // The oldest dumps have one list of permissions, for everything.
+    if let Some(list @ Value::Array(_)) = user.get("permissions") {
+        let everywhere = Map::from_iter([("/".to_owned(), list.clone())]);
+        user.insert("permissions".to_owned(), Value::Object(everywhere));
+    }
+    if let Some(Value::Object(filters)) = user.get("filters") {
+        reader.note_unknown(
+            "users.filters",
+            filters,
+            &field_names::<UserFilters>(),
+            &["2fa_protocols"],
+        );
+    }
+}
+
+/// Brings admins of other versions to the present shape: a permission that does
+/// not exist here is dropped, never widened.
+fn modernise_admin(admin: &mut Map<String, Value>, reader: &mut Reader) {
+    if let Some(Value::Array(permissions)) = admin.get_mut("permissions") {
+        permissions.retain(|permission| {
+            let is_known = serde_json::from_value::<AdminPermission>(permission.clone()).is_ok();
+            if !is_known {
+                reader.note_ignored("admins.permissions", permission.as_str().unwrap_or("?"));
+            }
+            is_known
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! What every provider must do, run on each of them.
+
+use std::sync::Arc;
+
+use actors::ids::AccountId;
+use actors::ports::{Usage, UsageDelta};
+
+use super::sql::SqlProvider;
+use super::{Objects, Page, Provider};
+use crate::config::DataProviderConfig;
+use crate::error::ErrorKind;
+use crate::model::{Admin, AdminPermission, Folder, Permission, Permissions, User};
+
+/// One line per provider.
+fn on_every_provider(check: fn(Arc<dyn Provider>)) {
+    let memory = SqlProvider::in_memory().unwrap();
+    memory.migrate().unwrap();
+    check(Arc::new(memory));
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = SqlProvider::open(&DataProviderConfig::default(), dir.path()).unwrap();
+    file.migrate().unwrap();
+    check(Arc::new(file));
+}
+
+fn user(name: &str) -> User {
+    User {
+        username: name.to_owned(),
+        status: 1,
+        email: format!("{name}@example.com"),
+        description: "d".to_owned(),
+        additional_info: "ä\u{1f980}".to_owned(),
+        expiration_date: 5,
+        password: "$2a$10$hash".into(),
+        has_password: true,
+        public_keys: vec!["ssh-ed25519 AAAA x".to_owned()],
+        home_dir: format!("/srv/{name}"),
+        uid: 1,
+        gid: 2_147_483_647,
+        max_sessions: 3,
+        quota_size: i64::MAX,
+        quota_files: 4,
+        permissions: Permissions::on_root([Permission::List, Permission::Any]),
+        upload_bandwidth: 6,
+        download_bandwidth: 7,
+        created_at: 8,
+        updated_at: 9,
+        last_login: 10,
+        last_password_change: 11,
+        filters: serde_json::from_str(r#"{"denied_ip":["10.0.0.0/8"],"start_directory":"/x"}"#)
+            .unwrap(),
+        ..User::default()
+    }
+}
+
+fn admin(name: &str) -> Admin {
+    Admin {
+        username: name.to_owned(),
+        status: 1,
+        email: "a@b".to_owned(),
+        password: "$2a$10$hash".into(),
+        permissions: vec![AdminPermission::ViewConns, AdminPermission::CloseConns],
+        created_at: 1,
+        updated_at: 2,
+        last_login: 3,
+        ..Admin::default()
+    }
+}
+
+fn folder(name: &str) -> Folder {
+    Folder {
+        name: name.to_owned(),
+        mapped_path: format!("/srv/{name}"),
+        description: "d".to_owned(),
+        ..Folder::default()
+    }
+}
+
+#[test]
+fn objects_are_read_as_they_were_written() {
+    on_every_provider(|provider| {
+        provider.add_user(&user("bob")).unwrap();
+        let stored = provider.user("bob").unwrap().unwrap();
+        assert!(stored.id > 0);
+        assert_eq!(stored, User { id: stored.id, ..user("bob") });
+
+        provider.add_admin(&admin("root")).unwrap();
+        let stored = provider.admin("root").unwrap().unwrap();
+        assert_eq!(stored, Admin { id: stored.id, ..admin("root") });
+
+        provider.add_folder(&folder("data")).unwrap();
+        let stored = provider.folder("data").unwrap().unwrap();
+        assert_eq!(stored, Folder { id: stored.id, ..folder("data") });
+    });
+}
+
+#[test]
+fn names_are_unique_and_missing_objects_are_not_found() {
+    on_every_provider(|provider| {
+        provider.add_user(&user("bob")).unwrap();
+        provider.add_admin(&admin("bob")).unwrap();
+        provider.add_folder(&folder("bob")).unwrap();
+        let again = [
+            provider.add_user(&user("bob")),
+            provider.add_admin(&admin("bob")),
+            provider.add_folder(&folder("bob")),
+        ];
+        for result in again {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        }
+        // Names differ by case.
+        provider.add_user(&user("BOB")).unwrap();
+
+        let missing = [
+            provider.update_user(&user("eve")),
+            provider.delete_user("eve"),
+            provider.update_admin(&admin("eve")),
+            provider.delete_admin("eve"),
+            provider.update_folder(&folder("eve")),
+            provider.delete_folder("eve"),
+        ];
+        for result in missing {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        assert_eq!(provider.user("eve").unwrap(), None);
+        assert_eq!(provider.admin("eve").unwrap(), None);
+        assert_eq!(provider.folder("eve").unwrap(), None);
+    });
+}
+
+#[test]
+fn an_update_keeps_what_only_the_server_knows() {
+    on_every_provider(|provider| {
+        provider.add_user(&user("bob")).unwrap();
+        let id = provider.user("bob").unwrap().unwrap().id;
+        let change = User {
+            password: "".into(),
+            has_password: false,
+            email: String::new(),
+            created_at: 100,
+            updated_at: 101,
+            last_login: 102,
+            last_password_change: 103,
+            used_quota_size: 104,
+            ..user("bob")
+        };
+        provider.update_user(&change).unwrap();
+        let want = User { id, email: String::new(), updated_at: 101, ..user("bob") };
+        assert_eq!(provider.user("bob").unwrap().unwrap(), want);
+
+        provider.update_user(&User { password: "$6$new".into(), ..change }).unwrap();
+        let want = User { password: "$6$new".into(), last_password_change: 103, ..want };
+        assert_eq!(provider.user("bob").unwrap().unwrap(), want);
+
+        provider.add_admin(&admin("root")).unwrap();
+        let id = provider.admin("root").unwrap().unwrap().id;
+        let change = Admin {
+            password: "".into(),
+            status: 0,
+            created_at: 100,
+            updated_at: 101,
+            last_login: 102,
+            ..admin("root")
+        };
+        provider.update_admin(&change).unwrap();
+        let want = Admin { id, status: 0, updated_at: 101, ..admin("root") };
+        assert_eq!(provider.admin("root").unwrap().unwrap(), want);
+    });
+}
+
+#[test]
+fn pages_are_sorted_by_name() {
+    on_every_provider(|provider| {
+        for name in ["c", "a", "B", "d", "b"] {
+            provider.add_user(&user(name)).unwrap();
+            provider.add_admin(&admin(name)).unwrap();
+            provider.add_folder(&folder(name)).unwrap();
+        }
+        let table: &[(Page, &[&str])] = &[
+            (Page::default(), &["B", "a", "b", "c", "d"]),
+            (Page { descending: true, ..Page::default() }, &["d", "c", "b", "a", "B"]),
+            (Page { offset: 1, limit: 2, descending: false }, &["a", "b"]),
+            (Page { offset: 4, limit: 2, descending: true }, &["B"]),
+            (Page { offset: 9, limit: 2, descending: false }, &[]),
+        ];
+        for (page, want) in table {
+            let users = provider.users(*page).unwrap();
+            assert_eq!(users.iter().map(|u| u.username.as_str()).collect::<Vec<_>>(), *want);
+            let admins = provider.admins(*page).unwrap();
+            assert_eq!(admins.iter().map(|a| a.username.as_str()).collect::<Vec<_>>(), *want);
+            let folders = provider.folders(*page).unwrap();
+            assert_eq!(folders.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), *want);
+        }
+    });
+}
+
+#[test]
+fn logins_are_noted_only_if_the_last_one_is_old() {
+    on_every_provider(|provider| {
+        provider.add_user(&user("bob")).unwrap();
+        provider.add_admin(&admin("root")).unwrap();
+        let mut seen = Vec::new();
+        for (now, older_than) in [(50, 10), (60, 11), (70, 60), (80, 61)] {
+            provider.touch_user_login("bob", now, older_than).unwrap();
+            provider.touch_admin_login("root", now, older_than).unwrap();
+            let user = provider.user("bob").unwrap().unwrap();
+            let admin = provider.admin("root").unwrap().unwrap();
+            assert_eq!(user.updated_at, 9, "a login is no change of the account");
+            seen.push((user.last_login, admin.last_login));
+        }
+        assert_eq!(seen, [(10, 50), (60, 50), (60, 70), (80, 70)]);
+        provider.touch_user_login("nobody", 1, 1).unwrap();
+    });
+}
+
+#[test]
+fn a_hash_is_swapped_only_if_it_is_still_there() {
+    on_every_provider(|provider| {
+        provider.add_user(&user("bob")).unwrap();
+        assert!(provider.swap_user_password("bob", "$2a$10$hash", "new").unwrap());
+        assert!(!provider.swap_user_password("bob", "$2a$10$hash", "other").unwrap());
+        assert_eq!(provider.user("bob").unwrap().unwrap().password.as_str(), "new");
+        assert!(!provider.swap_user_password("eve", "", "x").unwrap());
+
+        provider.add_admin(&admin("root")).unwrap();
+        assert!(provider.swap_admin_password("root", "$2a$10$hash", "new").unwrap());
+        assert!(!provider.swap_admin_password("root", "$2a$10$hash", "other").unwrap());
+        assert_eq!(provider.admin("root").unwrap().unwrap().password.as_str(), "new");
+    });
+}
+
+#[test]
+fn only_the_first_admin_is_the_first() {
+    on_every_provider(|provider| {
+        assert!(provider.add_first_admin(&admin("one")).unwrap());
+        assert!(!provider.add_first_admin(&admin("two")).unwrap());
+        assert_eq!(provider.admin("two").unwrap(), None);
+    });
+}
+
+#[test]
+fn usage_adds_up_and_never_goes_below_zero() {
+    on_every_provider(|provider| {
+        let bob = AccountId::user("bob");
+        let data = AccountId::folder("bob");
+        let nobody = AccountId::user("nobody");
+        provider.add_user(&user("bob")).unwrap();
+        provider.add_folder(&folder("bob")).unwrap();
+        assert_eq!(provider.usage(&bob).unwrap(), Usage::default());
+
+        let delta = |bytes, files| UsageDelta { bytes, files };
+        provider
+            .add_usage(
+                &[
+                    (bob.clone(), delta(100, 2)),
+                    (data.clone(), delta(7, 1)),
+                    (nobody.clone(), delta(5, 5)),
+                    (bob.clone(), delta(-30, 1)),
+                ],
+                1000,
+            )
+            .unwrap();
+        let usage = |size, files, at| Usage { size, files, updated_unix_ms: at };
+        assert_eq!(provider.usage(&bob).unwrap(), usage(70, 3, 1000));
+        assert_eq!(provider.usage(&data).unwrap(), usage(7, 1, 1000));
+        assert_eq!(provider.usage(&nobody).unwrap(), Usage::default());
+
+        provider.add_usage(&[(bob.clone(), delta(-71, 1))], 2000).unwrap();
+        assert_eq!(provider.usage(&bob).unwrap(), usage(0, 4, 2000));
+
+        provider.set_usage(&bob, usage(u64::MAX, 9, 3000)).unwrap();
+        assert_eq!(provider.usage(&bob).unwrap(), usage(i64::MAX as u64, 9, 3000));
+        provider.set_usage(&nobody, usage(1, 1, 1)).unwrap();
+        assert_eq!(provider.usage(&nobody).unwrap(), Usage::default());
+
+        provider.set_usage(&bob, usage(5, 6, 7)).unwrap();
+        let stored = provider.user("bob").unwrap().unwrap();
+        assert_eq!(
+            (stored.used_quota_size, stored.used_quota_files, stored.last_quota_update),
+            (5, 6, 7)
+        );
+        // The counters go with the account and start anew with a new one.
+        provider.delete_user("bob").unwrap();
+        provider.add_user(&user("bob")).unwrap();
+        assert_eq!(provider.usage(&bob).unwrap(), Usage::default());
+        assert_eq!(provider.usage(&data).unwrap(), usage(7, 1, 1000));
+    });
+}
+
+#[test]
+fn a_restore_is_all_or_nothing() {
+    on_every_provider(|provider| {
+        provider.add_user(&user("bob")).unwrap();
+        let objects = Objects {
+            folders: vec![folder("data")],
+            users: vec![
+                User { email: String::new(), password: "".into(), created_at: 77, ..user("bob") },
+                user("eve"),
+            ],
+            admins: vec![admin("root"), Admin { password: "".into(), ..admin("weak") }],
+        };
+        let error = provider.restore(&objects, false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("\"weak\""), "{error}");
+        assert_eq!(provider.folder("data").unwrap(), None);
+        assert_eq!(provider.user("eve").unwrap(), None);
+        assert_eq!(provider.user("bob").unwrap().unwrap().email, "bob@example.com");
+
+        let objects = Objects { admins: vec![admin("root")], ..objects };
+        let done = provider.restore(&objects, true).unwrap();
+        assert_eq!((done.added, done.skipped, done.updated), (3, 1, 0));
+        assert_eq!(provider.user("bob").unwrap().unwrap().created_at, 8);
+
+        provider
+            .set_usage(&AccountId::user("bob"), Usage { size: 5, files: 1, updated_unix_ms: 1 })
+            .unwrap();
+        let done = provider.restore(&objects, false).unwrap();
+        assert_eq!((done.added, done.skipped, done.updated), (0, 0, 4));
+        assert_eq!(done.updated_users, ["bob", "eve"]);
+        let bob = provider.user("bob").unwrap().unwrap();
+        assert_eq!((bob.email.as_str(), bob.created_at, bob.used_quota_size), ("", 77, 5));
+        assert_eq!(bob.password.as_str(), "$2a$10$hash", "kept, as the dump has none");
+
+        let snapshot = provider.snapshot().unwrap();
+        assert_eq!(snapshot.users.len(), 2);
+        assert_eq!(snapshot.users[0], bob);
+        assert_eq!((snapshot.folders.len(), snapshot.admins.len()), (1, 1));
+    });
+}
+
+#[test]
+fn writers_and_readers_do_not_disturb_each_other() {
+    on_every_provider(|provider| {
+        provider.add_user(&user("bob")).unwrap();
+        let bob = AccountId::user("bob");
+        let threads: Vec<_> = (0..4)
+            .map(|n| {
+                let (provider, bob) = (provider.clone(), bob.clone());
+                std::thread::spawn(move || {
+                    for i in 0..25 {
+                        let delta = UsageDelta { bytes: 10, files: 1 };
+                        provider.add_usage(&[(bob.clone(), delta)], 1).unwrap();
+                        provider.add_user(&user(&format!("u-{n}-{i}"))).unwrap();
+                        assert!(provider.user("bob").unwrap().is_some());
+                        provider.users(Page::default()).unwrap();
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let usage = provider.usage(&bob).unwrap();
+        assert_eq!((usage.size, usage.files), (1000, 100));
+        assert_eq!(provider.users(Page { limit: 500, ..Page::default() }).unwrap().len(), 101);
+    });
+}
+
+#[test]
+fn names_cannot_inject_sql() {
+    on_every_provider(|provider| {
+        let name = "x'; DROP TABLE users; --\"%_";
+        provider.add_user(&user(name)).unwrap();
+        assert_eq!(provider.user(name).unwrap().unwrap().username, name);
+        assert_eq!(provider.user("x%").unwrap(), None);
+        provider.delete_user(name).unwrap();
+    });
+}

@@ -1,0 +1,129 @@
+//! The provider on SQL databases, through diesel.
+//!
+//! One body of queries serves every engine: natural keys, integers and text, no
+//! RETURNING, no ON CONFLICT. [`with_engine!`] names the connection's engine
+//! once per operation; what differs between engines is in `connection`.
+
+mod admins;
+mod connection;
+mod folders;
+mod migrations;
+mod restore;
+mod schema;
+mod usage;
+mod users;
+
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use self::connection::{AnyConnection, AnyPool, with_engine};
+use super::Provider;
+use crate::config::{DataProviderConfig, Driver};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Accounts in a SQL database.
+pub struct SqlProvider {
+    pool: AnyPool,
+}
+
+impl SqlProvider {
+    /// Connects; creates a SQLite file that does not exist. The schema is not
+    /// touched, see [`SqlProvider::migrate`].
+    pub fn open(config: &DataProviderConfig, config_dir: &Path) -> Result<Self> {
+        if !config.sql_tables_prefix.is_empty() {
+            return Err(Error::invalid(
+                "data_provider.sql_tables_prefix: is not available in this version yet, leave it empty",
+            ));
+        }
+        let pool = match config.driver {
+            Driver::Sqlite => {
+                if config.name.is_empty() {
+                    return Err(Error::invalid("data_provider.name: a file name is required"));
+                }
+                AnyPool::sqlite_file(&config_dir.join(&config.name), config.pool_size)?
+            }
+        };
+        Ok(Self { pool })
+    }
+
+    /// A database in memory, gone with the provider.
+    pub fn in_memory() -> Result<Self> {
+        Ok(Self { pool: AnyPool::sqlite_memory()? })
+    }
+
+    /// Most connections that are open at a time.
+    pub fn connections(&self) -> usize {
+        self.pool.connections()
+    }
+
+    fn connection(&self) -> Result<AnyConnection> {
+        self.pool.get()
+    }
+}
+
+impl Provider for SqlProvider {
+    fn check_availability(&self) -> Result<()> {
+        let mut connection = self.connection()?;
+        with_engine!(&mut connection, conn => conn.batch_execute("SELECT 1"))
+            .map_err(|error| unavailable("data provider: does not answer", error))
+    }
+
+    fn driver(&self) -> &'static str {
+        self.pool.driver()
+    }
+}
+
+/// The error of a query about `what`, e.g. `user "bob"`.
+fn query_failed(what: &str, error: DieselError) -> Error {
+    let kind = match &error {
+        DieselError::NotFound => ErrorKind::NotFound,
+        DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
+            return Error::new(ErrorKind::AlreadyExists, format!("{what}: already exists"));
+        }
+        // SQLite reports a locked or full database, and a lost file, as unknown.
+        DieselError::DatabaseError(
+            DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::SerializationFailure
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::Unknown,
+            _,
+        ) => ErrorKind::Unavailable,
+        _ => ErrorKind::Internal,
+    };
+    Error::with_source(kind, format!("{what}: query failed"), error)
+}
+
+fn not_found(what: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{what}: does not exist"))
+}
+
+fn unavailable(
+    context: impl Into<String>,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    Error::with_source(ErrorKind::Unavailable, context, error)
+}
+
+/// JSON text for a nested column.
+fn to_json<T: serde::Serialize>(what: &str, column: &str, value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| {
+        Error::with_source(
+            ErrorKind::Internal,
+            format!("{what}: {column} cannot be written"),
+            error,
+        )
+    })
+}
+
+/// The value of a nested column.
+fn from_json<T: serde::de::DeserializeOwned>(what: &str, column: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        Error::with_source(
+            ErrorKind::Internal,
+            format!("{what}: stored {column} cannot be read"),
+            error,
+        )
+    })
+}

@@ -1,0 +1,69 @@
+//! The tables, as the migrations make them.
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        username -> Text,
+        status -> Integer,
+        email -> Text,
+        description -> Text,
+        additional_info -> Text,
+        expiration_date -> BigInt,
+        password -> Text,
+        public_keys -> Text,
+        home_dir -> Text,
+        uid -> BigInt,
+        gid -> BigInt,
+        max_sessions -> BigInt,
+        quota_size -> BigInt,
+        quota_files -> BigInt,
+        permissions -> Text,
+        upload_bandwidth -> BigInt,
+        download_bandwidth -> BigInt,
+        filters -> Text,
+        filesystem -> Text,
+        last_login -> BigInt,
+        last_password_change -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    admins (id) {
+        id -> BigInt,
+        username -> Text,
+        status -> Integer,
+        email -> Text,
+        description -> Text,
+        additional_info -> Text,
+        password -> Text,
+        permissions -> Text,
+        filters -> Text,
+        last_login -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    folders (id) {
+        id -> BigInt,
+        name -> Text,
+        mapped_path -> Text,
+        description -> Text,
+        filesystem -> Text,
+    }
+}
+
+diesel::table! {
+    quota_usage (owner_kind, owner_name) {
+        owner_kind -> Integer,
+        owner_name -> Text,
+        used_size -> BigInt,
+        used_files -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(users, admins, folders, quota_usage);

@@ -1,0 +1,109 @@
+//! Usage counters in SQL: one row per user and folder, made and deleted with it.
+
+use actors::ids::AccountId;
+use actors::ports::{Usage, UsageDelta};
+use diesel::dsl::case_when;
+use diesel::prelude::*;
+
+use super::connection::{Engine, with_engine};
+use super::schema::quota_usage;
+use super::users::Counters;
+use super::{SqlProvider, query_failed};
+use crate::error::Result;
+use crate::provider::UsageCounters;
+
+/// `owner_kind` of users.
+pub const KIND_USER: i32 = 0;
+
+/// `owner_kind` of folders.
+pub const KIND_FOLDER: i32 = 1;
+
+fn key(account: &AccountId) -> (i32, &str) {
+    match account {
+        AccountId::User(name) => (KIND_USER, name),
+        AccountId::Folder(name) => (KIND_FOLDER, name),
+    }
+}
+
+/// The counters of an account that starts.
+#[derive(Insertable)]
+#[diesel(table_name = quota_usage)]
+pub struct NewUsage<'a> {
+    owner_kind: i32,
+    owner_name: &'a str,
+    used_size: i64,
+    used_files: i64,
+    updated_at: i64,
+}
+
+/// Nothing used, never updated.
+pub fn nothing(owner_kind: i32, owner_name: &str) -> NewUsage<'_> {
+    NewUsage { owner_kind, owner_name, used_size: 0, used_files: 0, updated_at: 0 }
+}
+
+impl UsageCounters for SqlProvider {
+    fn usage(&self, account: &AccountId) -> Result<Usage> {
+        let found: Option<Counters> = with_engine!(&mut self.connection()?, conn => {
+            quota_usage::table
+                .find(key(account))
+                .select((
+                    quota_usage::used_size,
+                    quota_usage::used_files,
+                    quota_usage::updated_at,
+                ))
+                .first(conn)
+                .optional()
+        })
+        .map_err(|error| query_failed(&format!("usage of {account}"), error))?;
+        let (size, files, updated_at) = found.unwrap_or_default();
+        Ok(Usage {
+            size: unsigned(size),
+            files: unsigned(files),
+            updated_unix_ms: unsigned(updated_at),
+        })
+    }
+
+    fn add_usage(&self, deltas: &[(AccountId, UsageDelta)], now_unix_ms: i64) -> Result<()> {
+        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+            for (account, delta) in deltas {
+                let size = quota_usage::used_size + delta.bytes;
+                let files = quota_usage::used_files + delta.files;
+                // In one statement, so that two servers on one database cannot
+                // overwrite each other's sum.
+                diesel::update(quota_usage::table.find(key(account)))
+                    .set((
+                        quota_usage::used_size
+                            .eq(case_when(size.lt(0), 0.into_sql::<diesel::sql_types::BigInt>()).otherwise(size)),
+                        quota_usage::used_files
+                            .eq(case_when(files.lt(0), 0.into_sql::<diesel::sql_types::BigInt>()).otherwise(files)),
+                        quota_usage::updated_at.eq(now_unix_ms),
+                    ))
+                    .execute(conn)?;
+            }
+            Ok(())
+        }))
+        .map_err(|error| query_failed("usage", error))
+    }
+
+    fn set_usage(&self, account: &AccountId, usage: Usage) -> Result<()> {
+        with_engine!(&mut self.connection()?, conn => {
+            diesel::update(quota_usage::table.find(key(account)))
+                .set((
+                    quota_usage::used_size.eq(signed(usage.size)),
+                    quota_usage::used_files.eq(signed(usage.files)),
+                    quota_usage::updated_at.eq(signed(usage.updated_unix_ms)),
+                ))
+                .execute(conn)
+        })
+        .map_err(|error| query_failed(&format!("usage of {account}"), error))?;
+        Ok(())
+    }
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,277 @@
+//! Users in SQL.
+
+use diesel::prelude::*;
+
+use super::connection::{Engine, with_engine};
+use super::schema::{quota_usage, users};
+use super::usage::{self, KIND_USER};
+use super::{SqlProvider, from_json, not_found, query_failed, to_json};
+use crate::error::Result;
+use crate::model::{Password, User};
+use crate::provider::{Page, Users};
+
+/// A user as it is read.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct UserRow {
+    id: i64,
+    username: String,
+    status: i32,
+    email: String,
+    description: String,
+    additional_info: String,
+    expiration_date: i64,
+    password: String,
+    public_keys: String,
+    home_dir: String,
+    uid: i64,
+    gid: i64,
+    max_sessions: i64,
+    quota_size: i64,
+    quota_files: i64,
+    permissions: String,
+    upload_bandwidth: i64,
+    download_bandwidth: i64,
+    filters: String,
+    filesystem: String,
+    last_login: i64,
+    last_password_change: i64,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// Used size, used files, time of the last change.
+pub type Counters = (i64, i64, i64);
+
+impl UserRow {
+    pub fn into_user(self, (size, files, usage_updated_at): Counters) -> Result<User> {
+        let what = format!("user {:?}", self.username);
+        Ok(User {
+            id: self.id,
+            status: self.status,
+            email: self.email,
+            description: self.description,
+            additional_info: self.additional_info,
+            expiration_date: self.expiration_date,
+            has_password: !self.password.is_empty(),
+            password: Password::new(self.password),
+            public_keys: from_json(&what, "public_keys", &self.public_keys)?,
+            home_dir: self.home_dir,
+            uid: self.uid,
+            gid: self.gid,
+            max_sessions: self.max_sessions,
+            quota_size: self.quota_size,
+            quota_files: self.quota_files,
+            permissions: from_json(&what, "permissions", &self.permissions)?,
+            used_quota_size: size,
+            used_quota_files: files,
+            last_quota_update: usage_updated_at,
+            upload_bandwidth: self.upload_bandwidth,
+            download_bandwidth: self.download_bandwidth,
+            filters: from_json(&what, "filters", &self.filters)?,
+            filesystem: from_json(&what, "filesystem", &self.filesystem)?,
+            last_login: self.last_login,
+            last_password_change: self.last_password_change,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            username: self.username,
+            ..User::default()
+        })
+    }
+}
+
+/// A user as it is written. `None` leaves a column as it is.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = users)]
+pub struct UserRecord<'a> {
+    username: &'a str,
+    status: i32,
+    email: &'a str,
+    description: &'a str,
+    additional_info: &'a str,
+    expiration_date: i64,
+    password: Option<&'a str>,
+    public_keys: String,
+    home_dir: &'a str,
+    uid: i64,
+    gid: i64,
+    max_sessions: i64,
+    quota_size: i64,
+    quota_files: i64,
+    permissions: String,
+    upload_bandwidth: i64,
+    download_bandwidth: i64,
+    filters: String,
+    filesystem: String,
+    last_login: Option<i64>,
+    last_password_change: Option<i64>,
+    created_at: Option<i64>,
+    updated_at: i64,
+}
+
+impl<'a> UserRecord<'a> {
+    /// For an account that is not there yet.
+    pub fn new(user: &'a User) -> Result<Self> {
+        let what = format!("user {:?}", user.username);
+        Ok(Self {
+            username: &user.username,
+            status: user.status,
+            email: &user.email,
+            description: &user.description,
+            additional_info: &user.additional_info,
+            expiration_date: user.expiration_date,
+            password: Some(user.password.as_str()),
+            public_keys: to_json(&what, "public_keys", &user.public_keys)?,
+            home_dir: &user.home_dir,
+            uid: user.uid,
+            gid: user.gid,
+            max_sessions: user.max_sessions,
+            quota_size: user.quota_size,
+            quota_files: user.quota_files,
+            permissions: to_json(&what, "permissions", &user.permissions)?,
+            upload_bandwidth: user.upload_bandwidth,
+            download_bandwidth: user.download_bandwidth,
+            filters: to_json(&what, "filters", &user.filters)?,
+            filesystem: to_json(&what, "filesystem", &user.filesystem)?,
+            last_login: Some(user.last_login),
+            last_password_change: Some(user.last_password_change),
+            created_at: Some(user.created_at),
+            updated_at: user.updated_at,
+        })
+    }
+
+    /// For an account that is there: what only the server knows stays, and so
+    /// does the password unless there is a new one.
+    pub fn replacement(user: &'a User) -> Result<Self> {
+        let has_password = !user.password.is_empty();
+        let record = Self::new(user)?;
+        Ok(Self {
+            password: record.password.filter(|_| has_password),
+            last_password_change: record.last_password_change.filter(|_| has_password),
+            last_login: None,
+            created_at: None,
+            ..record
+        })
+    }
+
+    /// For an account that is there and whose times are given, as in a dump.
+    pub fn restored(user: &'a User) -> Result<Self> {
+        let has_password = !user.password.is_empty();
+        let record = Self::new(user)?;
+        Ok(Self { password: record.password.filter(|_| has_password), ..record })
+    }
+}
+
+/// `users` with their counters; the counters' row lives as long as the user.
+macro_rules! select_users {
+    () => {
+        users::table
+            .inner_join(
+                quota_usage::table.on(quota_usage::owner_kind
+                    .eq(KIND_USER)
+                    .and(quota_usage::owner_name.eq(users::username))),
+            )
+            .select((
+                UserRow::as_select(),
+                (quota_usage::used_size, quota_usage::used_files, quota_usage::updated_at),
+            ))
+    };
+}
+pub(super) use select_users;
+
+impl Users for SqlProvider {
+    fn user(&self, username: &str) -> Result<Option<User>> {
+        let found: Option<(UserRow, Counters)> = with_engine!(&mut self.connection()?, conn => {
+            select_users!().filter(users::username.eq(username)).first(conn).optional()
+        })
+        .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
+        found.map(|(row, counters)| row.into_user(counters)).transpose()
+    }
+
+    fn users(&self, page: Page) -> Result<Vec<User>> {
+        let rows: Vec<(UserRow, Counters)> = with_engine!(&mut self.connection()?, conn => {
+            let query = select_users!()
+                .offset(page.offset.into())
+                .limit(page.limit.into());
+            if page.descending {
+                query.order(users::username.desc()).load(conn)
+            } else {
+                query.order(users::username.asc()).load(conn)
+            }
+        })
+        .map_err(|error| query_failed("users", error))?;
+        rows.into_iter().map(|(row, counters)| row.into_user(counters)).collect()
+    }
+
+    fn add_user(&self, user: &User) -> Result<()> {
+        let record = UserRecord::new(user)?;
+        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+            diesel::insert_into(users::table).values(&record).execute(conn)?;
+            diesel::insert_into(quota_usage::table)
+                .values(usage::nothing(KIND_USER, &user.username))
+                .execute(conn)
+        }))
+        .map_err(|error| query_failed(&format!("user {:?}", user.username), error))?;
+        Ok(())
+    }
+
+    fn update_user(&self, user: &User) -> Result<()> {
+        let what = format!("user {:?}", user.username);
+        let record = UserRecord::replacement(user)?;
+        let updated = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+            diesel::update(users::table.filter(users::username.eq(&user.username)))
+                .set(&record)
+                .execute(conn)
+        }))
+        .map_err(|error| query_failed(&what, error))?;
+        if updated == 0 { Err(not_found(&what)) } else { Ok(()) }
+    }
+
+    fn delete_user(&self, username: &str) -> Result<()> {
+        let what = format!("user {username:?}");
+        let deleted = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+            diesel::delete(quota_usage::table.find((KIND_USER, username))).execute(conn)?;
+            diesel::delete(users::table.filter(users::username.eq(username))).execute(conn)
+        }))
+        .map_err(|error| query_failed(&what, error))?;
+        if deleted == 0 { Err(not_found(&what)) } else { Ok(()) }
+    }
+
+    fn touch_user_login(
+        &self,
+        username: &str,
+        now_unix_ms: i64,
+        older_than_unix_ms: i64,
+    ) -> Result<()> {
+        with_engine!(&mut self.connection()?, conn => {
+            let due: Result<Option<i64>, _> = users::table
+                .filter(users::username.eq(username))
+                .filter(users::last_login.lt(older_than_unix_ms))
+                .select(users::id)
+                .first(conn)
+                .optional();
+            // Read first: most logins need no write lock.
+            match due {
+                Ok(Some(id)) => diesel::update(users::table.find(id))
+                    .set(users::last_login.eq(now_unix_ms))
+                    .execute(conn)
+                    .map(drop),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .map_err(|error| query_failed(&format!("user {username:?}"), error))
+    }
+
+    fn swap_user_password(&self, username: &str, old: &str, new: &str) -> Result<bool> {
+        let swapped = with_engine!(&mut self.connection()?, conn => {
+            diesel::update(
+                users::table.filter(users::username.eq(username)).filter(users::password.eq(old)),
+            )
+            .set(users::password.eq(new))
+            .execute(conn)
+        })
+        .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
+        Ok(swapped > 0)
+    }
+}

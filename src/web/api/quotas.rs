@@ -1,0 +1,329 @@
+//! Quotas: what accounts have stored, corrected by a scan or by hand.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Query};
+use actors::{AccountId, Scan, ScanRefused, ScanReport, SetMode, SetUsageError, Usage};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::config::TrackQuota;
+use crate::error::{Error, ErrorKind, Result};
+use crate::logging;
+use crate::model::{Folder, QuotaUsage, User};
+use crate::web::api::found;
+use crate::web::app::{Binding, Services};
+use crate::web::auth::{Admin, ScanQuotas};
+use crate::web::body::Body;
+use crate::web::error::ApiError;
+use crate::web::response::{ApiResponse, done, ok};
+
+/// A running scan of a user's files.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuotaScan {
+    pub username: String,
+    /// Unix milliseconds.
+    pub start_time: u64,
+}
+
+/// A running scan of a folder.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FolderQuotaScan {
+    pub name: String,
+    /// Unix milliseconds.
+    pub start_time: u64,
+}
+
+/// The running scans of users.
+#[utoipa::path(
+    get,
+    path = "/api/v2/quotas/users/scans",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The running scans", body = [QuotaScan]),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing", body = ApiResponse),
+    )
+)]
+pub async fn list_user_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>) -> HttpResponse {
+    let scans = binding.services.quota.scans().await;
+    let scans: Vec<QuotaScan> = scans
+        .into_iter()
+        .filter_map(|ScanReport { account, started_unix_ms }| match account {
+            AccountId::User(name) => {
+                Some(QuotaScan { username: name.to_string(), start_time: started_unix_ms })
+            }
+            AccountId::Folder(_) => None,
+        })
+        .collect();
+    HttpResponse::Ok().json(scans)
+}
+
+/// The running scans of folders.
+#[utoipa::path(
+    get,
+    path = "/api/v2/quotas/folders/scans",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The running scans", body = [FolderQuotaScan]),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing", body = ApiResponse),
+    )
+)]
+pub async fn list_folder_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>) -> HttpResponse {
+    let scans = binding.services.quota.scans().await;
+    let scans: Vec<FolderQuotaScan> = scans
+        .into_iter()
+        .filter_map(|ScanReport { account, started_unix_ms }| match account {
+            AccountId::Folder(name) => {
+                Some(FolderQuotaScan { name: name.to_string(), start_time: started_unix_ms })
+            }
+            AccountId::User(_) => None,
+        })
+        .collect();
+    HttpResponse::Ok().json(scans)
+}
+
+/// Starts counting a user's files: its home directory and the folders that count to its quota.
+#[utoipa::path(
+    post,
+    path = "/api/v2/quotas/users/{username}/scan",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user")),
+    responses(
+        (status = 202, description = "The scan runs", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing, or usage is not tracked",
+            body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+        (status = 409, description = "A scan of this user is running", body = ApiResponse),
+    )
+)]
+pub async fn start_user_scan(
+    _admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+    username: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let services = binding.services.clone();
+    must_track(&services)?;
+    let user = found(services.store.user(&username).await?, "user", &username)?;
+    let scan = begin(&services, AccountId::user(user.username.as_str())).await?;
+    services.background.clone().spawn(async move { run_user_scan(&services, &user, scan).await });
+    Ok(done(StatusCode::ACCEPTED, "Scan started"))
+}
+
+/// Starts counting the files of a folder.
+#[utoipa::path(
+    post,
+    path = "/api/v2/quotas/folders/{name}/scan",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    params(("name" = String, Path, description = "The name of the folder")),
+    responses(
+        (status = 202, description = "The scan runs", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing, or usage is not tracked",
+            body = ApiResponse),
+        (status = 404, description = "There is no such folder", body = ApiResponse),
+        (status = 409, description = "A scan of this folder is running", body = ApiResponse),
+    )
+)]
+pub async fn start_folder_scan(
+    _admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+    name: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let services = binding.services.clone();
+    must_track(&services)?;
+    let folder = found(services.store.folder(&name).await?, "folder", &name)?;
+    let scan = begin(&services, AccountId::folder(folder.name.as_str())).await?;
+    let background = services.background.clone();
+    background.spawn(async move { run_folder_scan(&services, &folder, scan).await });
+    Ok(done(StatusCode::ACCEPTED, "Scan started"))
+}
+
+async fn begin(services: &Services, account: AccountId) -> Result<Scan, ApiError> {
+    services.quota.begin_scan(account).await.map_err(|refused| match refused {
+        ScanRefused::AlreadyScanning => scan_running(),
+        ScanRefused::Gone => unavailable(refused),
+    })
+}
+
+/// Counts a user's files and stores the result.
+pub async fn run_user_scan(services: &Services, user: &User, scan: Scan) {
+    let counted = services.scanner.scan_user(user).await;
+    end(services, "user", &user.username, scan, counted).await;
+}
+
+/// Counts a folder's files and stores the result.
+pub async fn run_folder_scan(services: &Services, folder: &Folder, scan: Scan) {
+    let counted = services.scanner.scan_folder(folder).await;
+    end(services, "folder", &folder.name, scan, counted).await;
+}
+
+/// Stores what was counted; a failed scan leaves the usage as it was.
+async fn end(services: &Services, kind: &str, name: &str, scan: Scan, counted: Result<Usage>) {
+    let log = logging::for_sender(&services.log, "quota");
+    match counted {
+        Ok(usage) => {
+            if let Err(error) = scan.finish(usage).await {
+                slog::warn!(log, "scan of {} \"{}\" is not stored yet: {}", kind, name, error);
+            }
+            slog::info!(
+                log,
+                "scan of {} \"{}\": {} files, {} bytes",
+                kind,
+                name,
+                usage.files,
+                usage.size
+            );
+        }
+        Err(error) => slog::error!(log, "scan of {} \"{}\" failed: {}", kind, name, error),
+    }
+}
+
+/// How given usage is applied.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ModeQuery {
+    /// `reset` (default) sets the usage, `add` adds to it.
+    #[param(value_type = Option<UsageMode>)]
+    mode: Option<String>,
+}
+
+/// The values of `mode`, for the document.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "the schema of a parameter")]
+pub enum UsageMode {
+    Reset,
+    Add,
+}
+
+/// Sets or changes a user's used quota.
+#[utoipa::path(
+    put,
+    path = "/api/v2/quotas/users/{username}/usage",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user"), ModeQuery),
+    request_body = QuotaUsage,
+    responses(
+        (status = 200, description = "The usage was changed", body = ApiResponse),
+        (status = 400, description = "The body or the mode is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing, or usage is not tracked",
+            body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+        (status = 409, description = "A scan of this user is running", body = ApiResponse),
+    )
+)]
+pub async fn set_user_usage(
+    _admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+    username: Path<String>,
+    mode: Query<ModeQuery>,
+    body: Body<QuotaUsage>,
+) -> Result<HttpResponse, ApiError> {
+    change_user_usage(&binding.services, &username, body.read().await?, &mode).await
+}
+
+/// Sets or changes a folder's used quota.
+#[utoipa::path(
+    put,
+    path = "/api/v2/quotas/folders/{name}/usage",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    params(("name" = String, Path, description = "The name of the folder"), ModeQuery),
+    request_body = QuotaUsage,
+    responses(
+        (status = 200, description = "The usage was changed", body = ApiResponse),
+        (status = 400, description = "The body or the mode is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing, or usage is not tracked",
+            body = ApiResponse),
+        (status = 404, description = "There is no such folder", body = ApiResponse),
+        (status = 409, description = "A scan of this folder is running", body = ApiResponse),
+    )
+)]
+pub async fn set_folder_usage(
+    _admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+    name: Path<String>,
+    mode: Query<ModeQuery>,
+    body: Body<QuotaUsage>,
+) -> Result<HttpResponse, ApiError> {
+    change_folder_usage(&binding.services, &name, body.read().await?, &mode).await
+}
+
+/// Changes the usage of the user called `username`.
+pub async fn change_user_usage(
+    services: &Services,
+    username: &str,
+    given: QuotaUsage,
+    mode: &ModeQuery,
+) -> Result<HttpResponse, ApiError> {
+    must_track(services)?;
+    let user = found(services.store.user(username).await?, "user", username)?;
+    change(services, AccountId::user(user.username.as_str()), given, mode).await
+}
+
+/// Changes the usage of the folder called `name`.
+pub async fn change_folder_usage(
+    services: &Services,
+    name: &str,
+    given: QuotaUsage,
+    mode: &ModeQuery,
+) -> Result<HttpResponse, ApiError> {
+    must_track(services)?;
+    let folder = found(services.store.folder(name).await?, "folder", name)?;
+    change(services, AccountId::folder(folder.name.as_str()), given, mode).await
+}
+
+async fn change(
+    services: &Services,
+    account: AccountId,
+    given: QuotaUsage,
+    mode: &ModeQuery,
+) -> Result<HttpResponse, ApiError> {
+    let mode = match mode.mode.as_deref() {
+        None | Some("" | "reset") => SetMode::Reset,
+        Some("add") => SetMode::Add,
+        Some(_) => return Err(ApiError::bad_request("mode: must be reset or add")),
+    };
+    let amount = |field: &str, value: i64| {
+        u64::try_from(value)
+            .map_err(|_| ApiError::bad_request(format!("{field}: must not be negative")))
+    };
+    let usage = Usage {
+        size: amount("used_quota_size", given.used_quota_size)?,
+        files: amount("used_quota_files", given.used_quota_files)?,
+        updated_unix_ms: 0,
+    };
+    match services.quota.set_usage(account, usage, mode).await {
+        Ok(()) => Ok(ok("Quota updated")),
+        Err(SetUsageError::ScanRunning) => Err(scan_running()),
+        Err(refused @ SetUsageError::Unavailable(_)) => Err(unavailable(refused)),
+    }
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
+    Error::with_source(ErrorKind::Unavailable, "the quota tracker does not answer", error).into()
+}
+
+fn scan_running() -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "a scan is running")
+}
+
+/// Counters that nothing keeps up to date would only mislead.
+fn must_track(services: &Services) -> Result<(), ApiError> {
+    match services.track_quota {
+        TrackQuota::Off => {
+            Err(ApiError::forbidden("used quota is not tracked: data_provider.track_quota is 0"))
+        }
+        TrackQuota::Always | TrackQuota::WithLimits => Ok(()),
+    }
+}

@@ -1,0 +1,176 @@
+//! Users: the accounts that store files.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+use actors::{AccountId, KillReason};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::model::User;
+use crate::web::api::{found, locate};
+use crate::web::app::Binding;
+use crate::web::auth::{AddUsers, Admin, DeleteUsers, EditUsers, ViewUsers};
+use crate::web::body::Body;
+use crate::web::error::ApiError;
+use crate::web::paging::PagingQuery;
+use crate::web::query::{Confidential, switch};
+use crate::web::response::{ApiResponse, created, ok};
+
+/// All users.
+#[utoipa::path(
+    get,
+    path = "/api/v2/users",
+    tag = "users",
+    security(("BearerAuth" = [])),
+    params(PagingQuery),
+    responses(
+        (status = 200, description = "The users in the order of their names", body = [User]),
+        (status = 400, description = "A parameter is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission view_users is missing", body = ApiResponse),
+    )
+)]
+pub async fn list(
+    _admin: Admin<ViewUsers>,
+    binding: Data<Binding>,
+    paging: Query<PagingQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let page = paging.page()?;
+    let services = &binding.services;
+    services.store_settled_usage().await;
+    let mut users = services.store.users(page.into()).await?;
+    users.iter_mut().for_each(User::hide_confidential);
+    Ok(HttpResponse::Ok().json(users))
+}
+
+/// Adds a user.
+#[utoipa::path(
+    post,
+    path = "/api/v2/users",
+    tag = "users",
+    security(("BearerAuth" = [])),
+    params(Confidential),
+    request_body = User,
+    responses(
+        (status = 201, description = "The new user; Location says where it is", body = User),
+        (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission add_users is missing", body = ApiResponse),
+        (status = 409, description = "The name is taken", body = ApiResponse),
+    )
+)]
+pub async fn create(
+    admin: Admin<AddUsers>,
+    binding: Data<Binding>,
+    confidential: Query<Confidential>,
+    body: Body<User>,
+) -> Result<HttpResponse, ApiError> {
+    let show_all = confidential.is_asked_by(&admin)?;
+    let user = binding.services.store.add_user(body.read().await?).await?;
+    Ok(created(locate("users", &user.username), &shown(user, show_all)))
+}
+
+/// One user.
+#[utoipa::path(
+    get,
+    path = "/api/v2/users/{username}",
+    tag = "users",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user"), Confidential),
+    responses(
+        (status = 200, description = "The user", body = User),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission view_users is missing", body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+    )
+)]
+pub async fn get(
+    admin: Admin<ViewUsers>,
+    binding: Data<Binding>,
+    username: Path<String>,
+    confidential: Query<Confidential>,
+) -> Result<HttpResponse, ApiError> {
+    let show_all = confidential.is_asked_by(&admin)?;
+    let services = &binding.services;
+    services.store_settled_usage().await;
+    let user = found(services.store.user(&username).await?, "user", &username)?;
+    Ok(HttpResponse::Ok().json(shown(user, show_all)))
+}
+
+/// What an update may ask for besides.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct UpdateQuery {
+    /// 1 closes the user's sessions once the change is stored.
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
+    disconnect: Option<String>,
+}
+
+/// Replaces a user: what is left out gets its default, only an absent password is kept.
+#[utoipa::path(
+    put,
+    path = "/api/v2/users/{username}",
+    tag = "users",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user"), UpdateQuery),
+    request_body = User,
+    responses(
+        (status = 200, description = "The user was changed", body = ApiResponse),
+        (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission edit_users is missing", body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+    )
+)]
+pub async fn update(
+    _admin: Admin<EditUsers>,
+    binding: Data<Binding>,
+    username: Path<String>,
+    query: Query<UpdateQuery>,
+    body: Body<User>,
+) -> Result<HttpResponse, ApiError> {
+    let disconnect = switch("disconnect", query.disconnect.as_deref())?;
+    let services = &binding.services;
+    let stored = found(services.store.user(&username).await?, "user", &username)?;
+    let mut user = body.read().await?;
+    user.username = stored.username;
+    let user = services.store.update_user(user).await?;
+    if disconnect {
+        services.registry.kill_user(&user.username, KillReason::AccountChanged).await;
+    }
+    Ok(ok("User updated"))
+}
+
+/// Deletes a user and closes its sessions. Files are left alone.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/users/{username}",
+    tag = "users",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user")),
+    responses(
+        (status = 200, description = "The user is gone", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission del_users is missing", body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+    )
+)]
+pub async fn delete(
+    _admin: Admin<DeleteUsers>,
+    binding: Data<Binding>,
+    username: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let services = &binding.services;
+    let user = found(services.store.user(&username).await?, "user", &username)?;
+    services.store.delete_user(&user.username).await?;
+    services.registry.kill_user(&user.username, KillReason::AccountChanged).await;
+    services.quota.forget(AccountId::user(user.username)).await;
+    Ok(ok("User deleted"))
+}
+
+fn shown(mut user: User, show_all: bool) -> User {
+    if !show_all {
+        user.hide_confidential();
+    }
+    user
+}

@@ -1,0 +1,132 @@
+//! One binding's application: what its handlers share, and how requests reach them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpRequest};
+use actors::{Quota, Registry, Supervisor, Usage};
+use async_trait::async_trait;
+use slog::Logger;
+
+use crate::auth::Login;
+use crate::config::TrackQuota;
+use crate::error::Result;
+use crate::logging::LogControl;
+use crate::metrics::Metrics;
+use crate::model::{Folder, User};
+use crate::provider::Store;
+use crate::web::api::status::SshServiceStatus;
+use crate::web::api::version::VersionInfo;
+use crate::web::error::ApiError;
+use crate::web::token::TokenIssuer;
+use crate::web::{health, observe, openapi, routes};
+
+/// What every handler may use, shared by all bindings.
+pub struct Services {
+    pub store: Store,
+    pub login: Login,
+    pub registry: Registry,
+    pub quota: Quota,
+    pub supervisor: Supervisor,
+    pub metrics: Arc<Metrics>,
+    pub log: Logger,
+    /// For the number of dropped log lines.
+    pub log_control: LogControl,
+    /// Whether used quota is tracked at all.
+    pub track_quota: TrackQuota,
+    /// Where dumps are written and looked for; absolute.
+    pub backups_path: PathBuf,
+    /// What `/status` says of the other servers.
+    pub facts: Arc<dyn ServiceFacts>,
+    pub scanner: Arc<dyn QuotaScanner>,
+    pub version: VersionInfo,
+    /// Where scans run: the workers of an HTTP server answer requests only.
+    pub background: tokio::runtime::Handle,
+}
+
+impl Services {
+    /// Stores the usage that has settled, so that a read that follows shows it. When
+    /// that fails the read shows what was stored before; the tracker tries again.
+    pub async fn store_settled_usage(&self) {
+        if let Err(error) = self.quota.flush().await {
+            slog::warn!(self.log, "used quota could not be stored: {}", error);
+        }
+    }
+}
+
+/// What the other servers say of themselves for `/status`.
+pub trait ServiceFacts: Send + Sync {
+    fn ssh(&self) -> SshServiceStatus;
+}
+
+/// Counts the files of an account.
+#[async_trait]
+pub trait QuotaScanner: Send + Sync {
+    /// The home directory and the virtual folders that count to the user's quota.
+    async fn scan_user(&self, user: &User) -> Result<Usage>;
+    /// The folder itself, whoever has it mounted.
+    async fn scan_folder(&self, folder: &Folder) -> Result<Usage>;
+}
+
+/// What the handlers of one binding share.
+pub struct Binding {
+    pub services: Arc<Services>,
+    pub tokens: TokenIssuer,
+    /// The address listened on, for logs.
+    pub local: String,
+    pub has_api: bool,
+    pub has_openapi: bool,
+}
+
+impl Binding {
+    /// The binding that `request` came through.
+    ///
+    /// # Errors
+    /// Never in an application made by [`app`]; asked so that nothing can panic.
+    pub fn of(request: &HttpRequest) -> Result<Data<Self>, ApiError> {
+        request
+            .app_data::<Data<Self>>()
+            .cloned()
+            .ok_or_else(|| crate::error::Error::internal("a request without its binding").into())
+    }
+}
+
+/// The application of one binding.
+pub fn app(
+    binding: Data<Binding>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let configured = binding.clone();
+    App::new()
+        .app_data(binding)
+        .wrap(observe::security_headers())
+        .wrap(from_fn(observe::httpd))
+        .configure(move |config| configure(config, &configured))
+        .default_service(web::to(routes::not_found))
+}
+
+fn configure(config: &mut ServiceConfig, binding: &Binding) {
+    config.service(
+        web::resource("/healthz")
+            .route(web::get().to(health::httpd))
+            .route(web::head().to(health::httpd))
+            .default_service(web::to(routes::only_get)),
+    );
+    if binding.has_api {
+        routes::configure(config);
+    }
+    if binding.has_api && binding.has_openapi {
+        openapi::configure(config);
+    }
+}

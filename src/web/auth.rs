@@ -1,0 +1,200 @@
+//! Who calls, and whether that is enough.
+//!
+//! A handler states its access rule in its signature: `Admin<CloseConnections>`
+//! is an administrator who may close connections, and without one the handler is
+//! not run.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
+use base64::Engine;
+
+use crate::model::{self, AdminPermission};
+use crate::web::app::Binding;
+use crate::web::error::ApiError;
+use crate::web::observe::Peer;
+use crate::web::token::{Audience, Claims};
+
+/// A right that a handler asks for.
+pub trait Right: 'static {
+    /// The permission that gives it; `None` is given to every administrator.
+    const PERMISSION: Option<AdminPermission>;
+}
+
+macro_rules! rights {
+    ($($(#[$doc:meta])* $name:ident = $permission:expr;)+) => {
+        $($(#[$doc])*
+        pub enum $name {}
+
+        impl Right for $name {
+            const PERMISSION: Option<AdminPermission> = $permission;
+        })+
+    };
+}
+
+rights! {
+    /// Any administrator.
+    Anything = None;
+    /// Only one who may do everything.
+    Everything = Some(AdminPermission::Any);
+    ViewStatus = Some(AdminPermission::ViewStatus);
+    ViewConnections = Some(AdminPermission::ViewConns);
+    CloseConnections = Some(AdminPermission::CloseConns);
+    ViewUsers = Some(AdminPermission::ViewUsers);
+    AddUsers = Some(AdminPermission::AddUsers);
+    EditUsers = Some(AdminPermission::EditUsers);
+    DeleteUsers = Some(AdminPermission::DelUsers);
+    ManageAdmins = Some(AdminPermission::ManageAdmins);
+    ManageFolders = Some(AdminPermission::ManageFolders);
+    ScanQuotas = Some(AdminPermission::QuotaScans);
+}
+
+/// An authenticated administrator who holds the right `R`.
+pub struct Admin<R: Right> {
+    account: model::Admin,
+    claims: Claims,
+    right: PhantomData<R>,
+}
+
+impl<R: Right> Admin<R> {
+    pub fn username(&self) -> &str {
+        &self.account.username
+    }
+
+    /// The token that was sent.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Whether this administrator holds `permission`.
+    pub fn may(&self, permission: AdminPermission) -> bool {
+        self.account.may(permission)
+    }
+
+    /// Whether this administrator may do everything.
+    pub fn may_everything(&self) -> bool {
+        self.account.may(AdminPermission::Any)
+    }
+}
+
+impl<R: Right> FromRequest for Admin<R> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let binding = Binding::of(request);
+        let token = bearer_token(request);
+        let peer = Peer::of(request);
+        Box::pin(async move {
+            let binding = binding?;
+            let token = token.ok_or_else(|| ApiError::bad_token("an access token is needed"))?;
+            let claims = binding
+                .tokens
+                .verify(&token, Audience::Admin, peer.ip)
+                .map_err(|error| ApiError::bad_token(error.context()))?;
+            let account = binding.services.store.admin(&claims.sub).await?;
+            let account =
+                account.ok_or_else(|| ApiError::bad_token("the account of this token is gone"))?;
+            if !account.is_enabled() || !account.permits_address(peer.ip) {
+                return Err(ApiError::bad_token("the account of this token may not log in"));
+            }
+            if !binding.tokens.account_unchanged(&claims, account.updated_at) {
+                return Err(ApiError::bad_token("the account of this token was changed"));
+            }
+            if let Some(permission) = R::PERMISSION
+                && !account.may(permission)
+            {
+                return Err(ApiError::forbidden(format!(
+                    "this needs the permission \"{}\"",
+                    permission.as_str()
+                )));
+            }
+            Ok(Self { account, claims, right: PhantomData })
+        })
+    }
+}
+
+/// The token of an `Authorization: Bearer` header.
+fn bearer_token(request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim().to_owned())
+}
+
+/// The name and password of an `Authorization: Basic` header (RFC 7617).
+pub struct BasicCredentials {
+    pub username: String,
+    pub password: String,
+}
+
+impl BasicCredentials {
+    /// `None` if there is no such header or it cannot be decoded.
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, encoded) = value.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("Basic") {
+            return None;
+        }
+        let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+        let text = String::from_utf8(decoded).ok()?;
+        let (username, password) = text.split_once(':')?;
+        Some(Self { username: username.to_owned(), password: password.to_owned() })
+    }
+}
+
+impl FromRequest for BasicCredentials {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(
+            Self::of(request)
+                .ok_or_else(|| ApiError::bad_credentials("a user name and a password are needed")),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn basic(value: &str) -> Option<(String, String)> {
+        let request = TestRequest::default().insert_header(("Authorization", value));
+        BasicCredentials::of(&request.to_http_request())
+            .map(|basic| (basic.username, basic.password))
+    }
+
+    #[test]
+    fn basic_credentials_are_decoded() {
+        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(basic("Basic dXNlcjpwYXNz"), pair("user", "pass"));
+        assert_eq!(basic("basic dXNlcjpwYTpzcw=="), pair("user", "pa:ss"));
+        assert_eq!(basic("Basic dXNlcjo="), pair("user", ""));
+    }
+
+    #[test]
+    fn what_is_no_basic_header_gives_no_credentials() {
+        for value in ["", "Basic", "Basic ", "Basic %%%", "Basic dXNlcg==", "Bearer dXNlcjpwYXNz"] {
+            assert_eq!(basic(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn bearer_tokens_are_found_whatever_the_case_of_the_scheme() {
+        for (value, token) in [
+            ("Bearer a.b.c", Some("a.b.c")),
+            ("bearer  a.b.c ", Some("a.b.c")),
+            ("Basic a.b.c", None),
+            ("Bearer", None),
+        ] {
+            let request = TestRequest::default().insert_header(("Authorization", value));
+            assert_eq!(bearer_token(&request.to_http_request()).as_deref(), token, "{value}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `/healthz`: whether this process can serve, which it cannot without its accounts.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use crate::web::app::{Binding, Services};
+use crate::web::telemetry::Telemetry;
+
+/// A store that takes longer is as good as down to whoever asks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether the data provider answers.
+pub async fn store_answers(services: &Services) -> Result<(), String> {
+    match tokio::time::timeout(PATIENCE, services.store.check_availability()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
+    }
+}
+
+/// 200 `ok`, or 503 when the data provider does not answer. The cause is only
+/// logged: anybody may ask.
+async fn healthz(services: &Services) -> HttpResponse {
+    match store_answers(services).await {
+        Ok(()) => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok"),
+        Err(cause) => {
+            slog::warn!(services.log, "health check: the data provider is down: {}", cause);
+            HttpResponse::ServiceUnavailable()
+                .content_type("text/plain; charset=utf-8")
+                .body("the data provider does not answer")
+        }
+    }
+}
+
+/// `/healthz` of the API's server.
+pub async fn httpd(binding: Data<Binding>) -> HttpResponse {
+    healthz(&binding.services).await
+}
+
+/// `/healthz` of the telemetry server.
+pub async fn telemetry(telemetry: Data<Telemetry>) -> HttpResponse {
+    healthz(&telemetry.services).await
+}

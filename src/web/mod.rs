@@ -1,0 +1,30 @@
+//! The HTTP servers: the REST API and telemetry.
+//!
+//! `routes.rs` is the map of the API; `api/` has one file per resource. The
+//! server is built once in [`start`] from a [`WebContext`]; nothing here is global.
+
+mod api;
+mod app;
+mod auth;
+mod body;
+mod error;
+mod health;
+mod htpasswd;
+mod listen;
+mod observe;
+mod openapi;
+mod paging;
+mod query;
+mod response;
+mod routes;
+mod server;
+mod telemetry;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use api::status::{SshBinding, SshHostKey, SshServiceStatus};
+pub use api::version::VersionInfo;
+pub use app::{QuotaScanner, ServiceFacts, Services};
+pub use server::{WebContext, WebHandle, start};

@@ -1,0 +1,143 @@
+//! What is seen of every request: a log line, counters, an id, and the headers
+//! that keep browsers from doing harm with an answer.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use actix_web::HttpRequest;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::{DefaultHeaders, Next};
+use actix_web::web::Data;
+
+use crate::error::Error;
+use crate::logging;
+use crate::web::app::{Binding, Services};
+use crate::web::error::ApiError;
+use crate::web::telemetry::Telemetry;
+
+/// Who sent a request, as far as the connection tells.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Loopback through a Unix socket: whoever can open it is on this machine.
+    pub ip: IpAddr,
+    /// `address:port`; empty through a Unix socket.
+    pub shown: String,
+}
+
+impl Peer {
+    pub fn of(request: &HttpRequest) -> Self {
+        match request.peer_addr() {
+            Some(address) => {
+                // An IPv4 client may come through an IPv6 socket.
+                let ip = address.ip().to_canonical();
+                Self { ip, shown: SocketAddr::new(ip, address.port()).to_string() }
+            }
+            None => Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), shown: String::new() },
+        }
+    }
+}
+
+/// Headers of every answer: never cached, never framed, never run as a page.
+pub fn security_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("Cache-Control", "no-store"))
+        .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
+        .add(("Referrer-Policy", "no-referrer"))
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("X-Frame-Options", "DENY"))
+}
+
+/// Middleware of the API's server.
+pub async fn httpd<B: MessageBody>(
+    binding: Data<Binding>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    // Ours, never the client's: it must not be able to write into our log.
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let seen = Seen::of(&request);
+    let mut response = next.call(request).await?;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    seen.record(&binding.services, "httpd", &binding.local, &id, &response);
+    Ok(response)
+}
+
+/// Middleware of the telemetry server, whose lines have no request id.
+pub async fn telemetry<B: MessageBody>(
+    telemetry: Data<Telemetry>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let seen = Seen::of(&request);
+    let response = next.call(request).await?;
+    seen.record(&telemetry.services, "telemetry", &telemetry.local, "", &response);
+    Ok(response)
+}
+
+/// What is noted when a request arrives.
+struct Seen {
+    started: Instant,
+    user_agent: String,
+    proto: String,
+}
+
+impl Seen {
+    fn of(request: &ServiceRequest) -> Self {
+        let user_agent = request
+            .headers()
+            .get("User-Agent")
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default();
+        Self { started: Instant::now(), user_agent, proto: format!("{:?}", request.version()) }
+    }
+
+    fn record<B: MessageBody>(
+        &self,
+        services: &Services,
+        sender: &'static str,
+        local: &str,
+        request_id: &str,
+        response: &ServiceResponse<B>,
+    ) {
+        let request = response.request();
+        let status = response.status();
+        let elapsed = self.started.elapsed();
+        services.metrics.http_request(status.as_u16(), elapsed);
+        if let Some(cause) = response.response().error().and_then(server_cause) {
+            let log = logging::for_sender(&services.log, sender);
+            slog::error!(log, "{} {} failed: {}", request.method(), request.path(), cause;
+                "request_id" => request_id);
+        }
+        logging::http(
+            &services.log,
+            &logging::HttpRequest {
+                sender,
+                local_addr: local,
+                method: request.method().as_str(),
+                proto: &self.proto,
+                remote_addr: &Peer::of(request).shown,
+                request_id,
+                uri: &request.uri().to_string(),
+                user_agent: &self.user_agent,
+                resp_status: status.as_u16(),
+                resp_size: match response.response().body().size() {
+                    BodySize::Sized(bytes) => bytes,
+                    BodySize::None | BodySize::Stream => 0,
+                },
+                elapsed_ms: elapsed.as_millis().try_into().unwrap_or(u64::MAX),
+            },
+        );
+    }
+}
+
+/// The failure below a 5xx answer; what clients got wrong is in the answer itself.
+fn server_cause(error: &actix_web::Error) -> Option<&Error> {
+    error
+        .as_error::<ApiError>()
+        .filter(|error| error.status().is_server_error())
+        .and_then(ApiError::cause)
+}

@@ -1,0 +1,145 @@
+//! Every route of the REST API on one screen.
+//!
+//! The table is the single source: the server is built from it, and so is the
+//! OpenAPI document. Who may call a handler stands in its signature.
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Scope};
+use utoipa::OpenApi;
+
+use crate::web::api::*;
+use crate::web::error::ApiError;
+use crate::web::openapi::DocumentFrame;
+
+/// The prefix of every path in [`TABLE`].
+pub const BASE: &str = "/api/v2";
+
+macro_rules! routes {
+    ($($path:literal { $($method:ident: $module:ident::$handler:ident),+ $(,)? })+) => {
+        /// Path below [`BASE`] and the methods that it has, in lower case.
+        #[cfg(test)]
+        pub const TABLE: &[(&str, &[&str])] = &[$(($path, &[$(stringify!($method)),+])),+];
+
+        fn resources(scope: Scope) -> Scope {
+            scope$(
+                .service(
+                    web::resource($path)
+                        $(.route(web::$method().to($module::$handler)))+
+                        .default_service(web::to(async || {
+                            method_not_allowed(&[$(stringify!($method)),+])
+                        })),
+                )
+            )+
+        }
+
+        #[derive(OpenApi)]
+        #[openapi(paths($($($module::$handler,)+)+), modifiers(&DocumentFrame))]
+        pub(super) struct Document;
+    };
+}
+
+routes! {
+    "/token" { get: tokens::issue }
+    "/logout" { get: tokens::logout }
+    "/version" { get: version::get }
+    "/status" { get: status::get }
+
+    "/connections" { get: connections::list }
+    "/connections/{connection_id}" { delete: connections::delete }
+
+    "/users" { get: users::list, post: users::create }
+    "/users/{username}" { get: users::get, put: users::update, delete: users::delete }
+    "/folders" { get: folders::list, post: folders::create }
+    "/folders/{name}" { get: folders::get, put: folders::update, delete: folders::delete }
+    "/admins" { get: admins::list, post: admins::create }
+    "/admins/{username}" { get: admins::get, put: admins::update, delete: admins::delete }
+    "/admin/changepwd" { put: admins::change_password }
+
+    "/quotas/users/scans" { get: quotas::list_user_scans }
+    "/quotas/users/{username}/scan" { post: quotas::start_user_scan }
+    "/quotas/users/{username}/usage" { put: quotas::set_user_usage }
+    "/quotas/folders/scans" { get: quotas::list_folder_scans }
+    "/quotas/folders/{name}/scan" { post: quotas::start_folder_scan }
+    "/quotas/folders/{name}/usage" { put: quotas::set_folder_usage }
+
+    "/dumpdata" { get: dumps::dump }
+    "/loaddata" { get: dumps::load_file, post: dumps::load_body }
+
+    // Older names of the above, for scripts written against them.
+    "/changepwd/admin" { put: aliases::change_password }
+    "/quota-scans" { get: aliases::list_user_scans, post: aliases::start_user_scan }
+    "/quota-update" { put: aliases::set_user_usage }
+    "/folder-quota-scans" { get: aliases::list_folder_scans, post: aliases::start_folder_scan }
+    "/folder-quota-update" { put: aliases::set_folder_usage }
+}
+
+/// Adds the API to a server.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(resources(web::scope(BASE)).default_service(web::to(not_found)));
+}
+
+/// What every unknown path answers.
+pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::not_found(format!("there is nothing at {}", request.path())))
+}
+
+/// What a path that can only be read answers to other methods.
+pub async fn only_get() -> Result<HttpResponse, ApiError> {
+    method_not_allowed(&["get", "head"])
+}
+
+fn method_not_allowed(methods: &[&str]) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::method_not_allowed(methods.join(", ").to_uppercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_and_the_table_have_the_same_routes() {
+        let document = serde_json::to_value(Document::openapi()).expect("serialisable");
+        let mut documented: Vec<(String, String)> = document["paths"]
+            .as_object()
+            .expect("paths")
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().expect("methods").keys();
+                methods.map(|method| (path.clone(), method.clone())).collect::<Vec<_>>()
+            })
+            .collect();
+        let mut routed: Vec<(String, String)> = TABLE
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.iter().map(move |method| (format!("{BASE}{path}"), (*method).to_owned()))
+            })
+            .collect();
+        documented.sort();
+        routed.sort();
+        assert_eq!(documented, routed);
+    }
+
+    #[test]
+    fn every_operation_says_what_it_does_and_what_it_answers() {
+        let document = serde_json::to_value(Document::openapi()).expect("serialisable");
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("methods") {
+                let summary = operation["summary"].as_str().unwrap_or_default();
+                assert!(!summary.is_empty(), "{method} {path} has no summary");
+                let responses = operation["responses"].as_object().expect("responses");
+                assert!(
+                    responses.keys().any(|status| status.starts_with('2')),
+                    "{method} {path} has no success"
+                );
+                for parameter in path.split(['{', '}']).skip(1).step_by(2) {
+                    let listed = operation["parameters"].as_array().is_some_and(|parameters| {
+                        parameters
+                            .iter()
+                            .any(|known| known["in"] == "path" && known["name"] == parameter)
+                    });
+                    assert!(listed, "{method} {path} does not document {parameter}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The telemetry server: metrics and health, apart from the API.
+
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpRequest, HttpResponse};
+
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::web::app::Services;
+use crate::web::auth::BasicCredentials;
+use crate::web::error::ApiError;
+use crate::web::htpasswd::Htpasswd;
+use crate::web::{health, observe, routes};
+
+/// What the telemetry server's handlers share.
+pub struct Telemetry {
+    pub services: Arc<Services>,
+    /// Who may read the metrics; `None` is everybody.
+    pub readers: Option<Arc<Htpasswd>>,
+    /// The address listened on, for logs.
+    pub local: String,
+}
+
+/// The application of the telemetry server.
+pub fn app(
+    telemetry: Data<Telemetry>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(telemetry)
+        .wrap(observe::security_headers())
+        .wrap(from_fn(observe::telemetry))
+        .service(
+            web::resource("/healthz")
+                .route(web::get().to(health::telemetry))
+                .route(web::head().to(health::telemetry))
+                .default_service(web::to(routes::only_get)),
+        )
+        .service(
+            web::resource("/metrics")
+                .route(web::get().to(metrics))
+                .default_service(web::to(routes::only_get)),
+        )
+        .default_service(web::to(routes::not_found))
+}
+
+/// All metrics in Prometheus' text format.
+async fn metrics(
+    telemetry: Data<Telemetry>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    if let Some(readers) = &telemetry.readers {
+        let refused = || ApiError::bad_credentials("a user name and a password are needed");
+        let basic = BasicCredentials::of(&request).ok_or_else(refused)?;
+        let readers = readers.clone();
+        let known = web::block(move || readers.verify(&basic.username, &basic.password))
+            .await
+            .map_err(|_| Error::internal("the password check was given up"))?;
+        if !known {
+            return Err(ApiError::bad_credentials("invalid credentials"));
+        }
+    }
+    let services = &telemetry.services;
+    update_gauges(services).await;
+    let text = services.metrics.render()?;
+    Ok(HttpResponse::Ok().content_type(Metrics::CONTENT_TYPE).body(text))
+}
+
+/// Brings the metrics that are states, not events, up to date.
+async fn update_gauges(services: &Services) {
+    let metrics = &services.metrics;
+    metrics.set_provider_available(health::store_answers(services).await.is_ok());
+    let health = services.supervisor.health().await;
+    // A registry that cannot answer would keep us waiting; the last count stands.
+    if health.control_roundtrip.is_some() {
+        metrics.set_active_sessions(services.registry.list().await.len());
+    }
+    metrics.set_health(&health);
+    metrics.set_dropped_log_lines(services.log_control.dropped_lines());
+}

@@ -1,0 +1,14 @@
+//! The API as its clients see it: every story runs against the real application,
+//! a store in memory and real actors.
+
+mod admins;
+mod connections;
+mod dumps;
+mod folders;
+mod harness;
+mod quotas;
+mod servers;
+mod service;
+mod telemetry;
+mod tokens;
+mod users;

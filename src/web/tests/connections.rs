@@ -1,0 +1,151 @@
+use std::net::SocketAddr;
+
+use actors::{Admission, Connection, Direction, KillReason, KillSwitch, Login, Meter, Protocol};
+use actors::{SessionHandle, Transfer, TransferSpec};
+use serde_json::json;
+
+use super::harness::Server;
+
+const CONNECTIONS: &str = "/api/v2/connections";
+
+/// An SFTP session of `username` that is uploading.
+struct Uploader {
+    connection: Connection,
+    session: SessionHandle,
+    meter: Meter,
+    _transfer: Transfer,
+}
+
+async fn uploader(server: &Server, username: &str) -> Uploader {
+    let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+    let admission = Admission {
+        peer: address("198.51.100.9:5000"),
+        local: address("192.0.2.200:2022"),
+        protocol: Protocol::Ssh,
+        kill: KillSwitch::new(),
+    };
+    let registry = &server.actors.registry;
+    let connection = registry.admit(admission).await.expect("admitted");
+    let login = Login {
+        username: username.into(),
+        max_sessions: 0,
+        client_version: "SSH-2.0-OpenSSH_9.9".to_owned(),
+    };
+    registry.logged_in(connection.id(), login).await.expect("logged in");
+    let session = connection.open_session(Protocol::Sftp).await.expect("a session");
+    let meter = Meter::new();
+    let spec = TransferSpec {
+        direction: Direction::Upload,
+        virtual_path: "/in/big.bin".to_owned(),
+        meter: meter.clone(),
+    };
+    let transfer = connection.begin_transfer(session.id(), spec).await.expect("a transfer");
+    Uploader { connection, session, meter, _transfer: transfer }
+}
+
+#[actix_web::test]
+async fn the_list_shows_sessions_with_their_live_transfers() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    assert_eq!(root.get(CONNECTIONS).await.object(200), &json!([]));
+
+    let alice = uploader(&server, "alice").await;
+    alice.meter.add(4096);
+    let answer = root.get(CONNECTIONS).await;
+    let [session] = answer.object(200).as_array().expect("a list").as_slice() else {
+        panic!("one session: {}", answer.text);
+    };
+    assert_eq!(session["username"], json!("alice"));
+    assert_eq!(session["connection_id"], json!(alice.session.id()));
+    assert_eq!(session["client_version"], json!("SSH-2.0-OpenSSH_9.9"));
+    assert_eq!(session["remote_address"], json!("198.51.100.9:5000"));
+    assert_eq!(session["protocol"], json!("SFTP"));
+    let began = session["connection_time"].as_i64().expect("a time");
+    assert!((began - chrono::Utc::now().timestamp_millis()).abs() < 60_000);
+    assert!(session["last_activity"].as_i64().expect("a time") >= began);
+    let [transfer] = session["active_transfers"].as_array().expect("a list").as_slice() else {
+        panic!("one transfer: {session}");
+    };
+    assert_eq!(transfer["operation_type"], json!("upload"));
+    assert_eq!(transfer["path"], json!("/in/big.bin"));
+    assert_eq!(transfer["size"], json!(4096));
+    assert!(transfer["start_time"].as_i64().expect("a time") >= began);
+}
+
+#[actix_web::test]
+async fn a_killed_connection_is_gone_and_knows_by_whom() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    let alice = uploader(&server, "alice").await;
+    let bob = uploader(&server, "bob").await;
+
+    let path = format!("{CONNECTIONS}/{}", alice.session.id());
+    assert_eq!(root.delete(&path).await.done(200), "Connection closed");
+    let reason = alice.connection.kill_switch().reason();
+    assert_eq!(reason, Some(KillReason::Admin { by: "root".into() }));
+    assert!(!bob.connection.kill_switch().is_fired());
+
+    drop(alice);
+    super::harness::eventually("the connection leaves", async || {
+        root.delete(&path).await.status == 404
+    })
+    .await;
+    let answer = root.get(CONNECTIONS).await;
+    assert_eq!(answer.object(200).as_array().map(Vec::len), Some(1));
+}
+
+#[actix_web::test]
+async fn what_is_not_connected_cannot_be_killed() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    for id in ["SFTP_00c0ffee00c0ffee_1", "x", "%2e%2e", "..."] {
+        root.delete(&format!("{CONNECTIONS}/{id}")).await.refused(404);
+    }
+}
+
+#[actix_web::test]
+async fn an_update_closes_the_users_sessions_only_when_asked() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    let user = json!({
+        "username": "alice", "status": 1, "home_dir": "/srv/alice", "permissions": {"/": ["*"]}
+    });
+    root.post("/api/v2/users", user.clone()).await.object(201);
+    let alice = uploader(&server, "alice").await;
+    let switch = alice.connection.kill_switch().clone();
+
+    root.put("/api/v2/users/alice?disconnect=2", user.clone()).await.refused(400);
+    root.put("/api/v2/users/alice", user.clone()).await.done(200);
+    root.put("/api/v2/users/alice?disconnect=0", user.clone()).await.done(200);
+    assert!(!switch.is_fired());
+    root.put("/api/v2/users/alice?disconnect=1", user).await.done(200);
+    assert_eq!(switch.reason(), Some(KillReason::AccountChanged));
+}
+
+#[actix_web::test]
+async fn deleting_a_user_closes_its_sessions() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    let user = json!({
+        "username": "alice", "status": 1, "home_dir": "/srv/alice", "permissions": {"/": ["*"]}
+    });
+    root.post("/api/v2/users", user).await.object(201);
+    let alice = uploader(&server, "alice").await;
+    root.delete("/api/v2/users/alice").await.done(200);
+    assert_eq!(alice.connection.kill_switch().reason(), Some(KillReason::AccountChanged));
+}
+
+#[actix_web::test]
+async fn seeing_and_closing_connections_are_two_permissions() {
+    let server = Server::start().await;
+    let alice = uploader(&server, "alice").await;
+    let path = format!("{CONNECTIONS}/{}", alice.session.id());
+    let viewer = server.admin_with("viewer", &["view_conns"]).await;
+    let closer = server.admin_with("closer", &["close_conns"]).await;
+    viewer.get(CONNECTIONS).await.object(200);
+    viewer.delete(&path).await.refused(403);
+    assert!(!alice.connection.kill_switch().is_fired());
+    closer.get(CONNECTIONS).await.refused(403);
+    closer.delete(&path).await.done(200);
+    assert!(alice.connection.kill_switch().is_fired());
+}
