@@ -13,6 +13,8 @@ pub mod model;
 pub mod paths;
 pub mod protocol;
 pub mod provider;
+pub mod server;
 pub mod storage;
 pub mod version;
+pub mod vfs;
 pub mod web;

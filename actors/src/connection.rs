@@ -4,41 +4,44 @@
 //!
 //! It is not restarted after a panic: its kill switch fires and one client
 //! drops. It asks nobody.
+//!
+//! Unlike the actors of which there is one, it lives on the worker pool, beside
+//! the tasks that move its bytes: a task with a bounded mailbox. There an ask
+//! changes no thread, and every file asks at least once.
 
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
-use actix::{Actor, ActorContext, Context};
+use tokio::sync::mpsc;
 
+use crate::entry::Entry;
 pub use crate::entry::SessionHandle;
-use crate::entry::{Common, Entry};
 use crate::ids::{ConnectionId, Protocol};
-use crate::mailbox::{Answer, Ask, Desk, Mail, Reply, receives_letters};
+use crate::mailbox::{Gauges, Gone, Mail, Posted, Reply};
 use crate::meter::{KillReason, KillSwitch};
 use crate::registry::{ConnectionGone, ConnectionRegistry, OpenSession, Refused};
-use crate::supervise::run_once;
-use crate::transfer::{Transfer, TransferActor, TransferSpec};
+use crate::transfer::{Transfer, TransferSpec};
 
 /// Asks that may wait in one connection; its client's requests are pipelined.
 const MAILBOX_SLOTS: usize = 32;
 
-/// Sent by `Connection::begin_transfer`.
-struct BeginTransfer {
-    session_id: Box<str>,
-    spec: TransferSpec,
+enum Message {
+    /// Sent by `Connection::begin_transfer`.
+    BeginTransfer {
+        session_id: Box<str>,
+        spec: TransferSpec,
+        reply: Reply<Result<Transfer, Refused>>,
+    },
+    /// Sent by `Connection::closed`.
+    Closed { cause: String, reply: Reply<()> },
+    #[cfg(feature = "fault-injection")]
+    Fault { fault: crate::mailbox::Fault, reply: Reply<()> },
 }
 
-impl Ask for BeginTransfer {
-    type Reply = Result<Transfer, Refused>;
-}
-
-/// Sent by `Connection::closed`.
-struct Closed {
-    cause: String,
-}
-
-impl Ask for Closed {
-    type Reply = ();
-}
+/// Boxed, as a mailbox allocates all its slots.
+type Letter = Box<(Message, Posted)>;
 
 /// An admitted connection. The last clone that is dropped closes it.
 #[derive(Debug, Clone)]
@@ -47,8 +50,8 @@ pub struct Connection(Arc<Handle>);
 #[derive(Debug)]
 struct Handle {
     entry: Arc<Entry>,
-    /// The only addresses of the actor: it stops, and reports, when they drop.
-    mail: Mail<ConnectionActor>,
+    /// The only address of the actor: it stops, and reports, when it drops.
+    mailbox: mpsc::Sender<Letter>,
     registry: Mail<ConnectionRegistry>,
 }
 
@@ -90,15 +93,16 @@ impl Connection {
         session_id: &str,
         spec: TransferSpec,
     ) -> Result<Transfer, Refused> {
-        let ask = BeginTransfer { session_id: session_id.into(), spec };
-        self.0.mail.ask(ask).await.unwrap_or(Err(Refused::Gone))
+        let session_id = session_id.into();
+        let ask = |reply| Message::BeginTransfer { session_id, spec, reply };
+        self.ask(ask).await.unwrap_or(Err(Refused::Gone))
     }
 
     /// Reports the end of the connection and why. When it returns, the list of
     /// connections no longer shows it. Transfers that are ending go on.
     pub async fn closed(&self, cause: String) {
         // A dead actor has reported already.
-        let _ = self.0.mail.ask(Closed { cause }).await;
+        let _ = self.ask(|reply| Message::Closed { cause, reply }).await;
     }
 
     /// Why the connection ended: the kill reason, or the cause given to
@@ -110,13 +114,20 @@ impl Connection {
     /// Makes something bad happen in the actor.
     #[cfg(feature = "fault-injection")]
     pub async fn inject(&self, fault: crate::mailbox::Fault) {
-        let _ = self.0.mail.ask(fault).await;
+        let _ = self.ask(|reply| Message::Fault { fault, reply }).await;
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, Gone> {
+        let slot = self.0.mailbox.reserve().await.map_err(|_| Gone)?;
+        let (reply, receiver) = Reply::channel();
+        let posted = Posted::new(self.0.entry.common.connection_gauges.clone(), None);
+        slot.send(Box::new((message(reply), posted)));
+        receiver.await.map_err(|_| Gone)
     }
 }
 
 /// See the module.
-#[derive(Debug)]
-pub(crate) struct ConnectionActor {
+struct ConnectionActor {
     entry: Arc<Entry>,
     registry: Mail<ConnectionRegistry>,
 }
@@ -124,62 +135,64 @@ pub(crate) struct ConnectionActor {
 /// Starts the actor of an admitted connection; called by the registry.
 pub(crate) fn start(entry: Arc<Entry>, registry: Mail<ConnectionRegistry>) -> Connection {
     let actor = ConnectionActor { entry: entry.clone(), registry: registry.clone() };
-    let desk = Desk::sharing(entry.common.connection_gauges.clone(), MAILBOX_SLOTS);
-    let panicked = (entry.clone(), registry.clone());
-    let mail = run_once(actor, &desk, move || {
-        let (entry, registry) = panicked;
-        entry.kill.fire(KillReason::Internal("the connection's actor failed".into()));
-        leave(&entry, &registry, None);
-    });
-    Connection(Arc::new(Handle { entry, mail, registry }))
+    let (mailbox, letters) = mpsc::channel(MAILBOX_SLOTS);
+    entry.common.pool.spawn(actor.live(letters));
+    Connection(Arc::new(Handle { entry, mailbox, registry }))
 }
 
-/// Marks the connection closed and tells the registry. The mark counts: should
-/// the registry lose the message to a panic, it finds the mark when it restarts.
-fn leave(entry: &Entry, registry: &Mail<ConnectionRegistry>, cause: Option<String>) {
-    if !entry.is_closed() {
-        entry.close(cause);
-        registry.tell(ConnectionGone { connection: entry.id.clone() });
+impl ConnectionActor {
+    /// Answers until the connection is closed, all its handles are dropped, or a
+    /// panic. What waits in the mailbox then learns that the actor is gone.
+    async fn live(self, mut letters: mpsc::Receiver<Letter>) {
+        let gauges = self.entry.common.connection_gauges.clone();
+        while let Some(letter) = letters.recv().await {
+            match catch_unwind(AssertUnwindSafe(|| self.open(*letter, &gauges))) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return,
+                Err(_) => {
+                    gauges.note_panic();
+                    let reason = KillReason::Internal("the connection's actor failed".into());
+                    self.entry.kill.fire(reason);
+                    break;
+                }
+            }
+        }
+        self.leave(None);
     }
-}
 
-impl Actor for ConnectionActor {
-    type Context = Context<Self>;
-
-    fn stopped(&mut self, _: &mut Self::Context) {
-        leave(&self.entry, &self.registry, None);
+    fn open(&self, (message, posted): (Message, Posted), gauges: &Gauges) -> ControlFlow<()> {
+        drop(posted);
+        let started = Instant::now();
+        gauges.note_handled();
+        let flow = self.answer(message);
+        gauges.note_busy(started.elapsed());
+        flow
     }
-}
 
-receives_letters!(ConnectionActor);
-
-impl Answer<BeginTransfer> for ConnectionActor {
-    fn answer(
-        &mut self,
-        BeginTransfer { session_id, spec }: BeginTransfer,
-        reply: Reply<Result<Transfer, Refused>>,
-        _: &mut Context<Self>,
-    ) {
-        reply.send(match self.entry.refusal() {
-            Some(refused) => Err(refused),
-            None => begin(&self.entry, &session_id, spec),
-        });
+    fn answer(&self, message: Message) -> ControlFlow<()> {
+        match message {
+            Message::BeginTransfer { session_id, spec, reply } => {
+                reply.send(self.entry.begin_transfer(&session_id, spec).map(Transfer::new));
+            }
+            Message::Closed { cause, reply } => {
+                self.leave(Some(cause));
+                reply.send(());
+                return ControlFlow::Break(());
+            }
+            #[cfg(feature = "fault-injection")]
+            Message::Fault { fault, reply } => {
+                fault.happen();
+                reply.send(());
+            }
+        }
+        ControlFlow::Continue(())
     }
-}
 
-fn begin(entry: &Arc<Entry>, session_id: &str, spec: TransferSpec) -> Result<Transfer, Refused> {
-    let guard = entry.begin_transfer(session_id, spec).ok_or(Refused::Gone)?;
-    let Common { pool, transfer_gauges, .. } = &*entry.common;
-    let actor = TransferActor::new(guard, entry.kill.clone(), pool.clone());
-    let desk = Desk::sharing(transfer_gauges.clone(), 1);
-    // A panicking transfer actor drops its guard, and with it an unused end.
-    Ok(Transfer::new(run_once(actor, &desk, || ()), pool.clone()))
-}
-
-impl Answer<Closed> for ConnectionActor {
-    fn answer(&mut self, Closed { cause }: Closed, reply: Reply<()>, ctx: &mut Context<Self>) {
-        leave(&self.entry, &self.registry, Some(cause));
-        ctx.stop();
-        reply.send(());
+    /// Marks the connection closed and tells the registry. The mark counts:
+    /// should the registry lose the message to a panic, it finds the mark when
+    /// it restarts.
+    fn leave(&self, cause: Option<String>) {
+        self.entry.close(cause);
+        self.registry.tell(ConnectionGone { connection: self.entry.id.clone() });
     }
 }

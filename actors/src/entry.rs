@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::ids::{ConnectionId, Protocol, session_id};
 use crate::mailbox::Gauges;
-use crate::meter::{Activity, KillSwitch};
+use crate::meter::{Activity, KillReason, KillSwitch};
 use crate::pool::Pool;
 use crate::registry::{Admission, Login, Refused, SessionReport, TransferReport};
 use crate::transfer::TransferSpec;
@@ -73,6 +75,8 @@ struct Inside {
     transfers: Vec<RunningTransfer>,
     sessions_opened: u32,
     transfers_begun: u64,
+    /// When the last transfer that ended did.
+    transfer_ended: Option<Instant>,
     closed_because: Option<String>,
 }
 
@@ -190,8 +194,12 @@ impl Entry {
         self.open_sessions().max(1)
     }
 
-    pub(crate) fn has_transfers(&self) -> bool {
-        !self.inside().transfers.is_empty()
+    /// Whether no transfer runs and the last one ended at least this long ago,
+    /// so that its reply has reached the client.
+    pub(crate) fn is_without_transfers_for(&self, linger: Duration) -> bool {
+        let inside = self.inside();
+        inside.transfers.is_empty()
+            && inside.transfer_ended.is_none_or(|ended| ended.elapsed() >= linger)
     }
 
     pub(crate) fn has_session(&self, id: &str) -> bool {
@@ -209,22 +217,28 @@ impl Entry {
         SessionHandle { entry: self.clone(), id, protocol }
     }
 
-    /// Lists a transfer until the guard is dropped; `None` when the session is
-    /// not open.
+    /// Lists a transfer until the guard is dropped. [`Refused::Gone`] also when
+    /// the session is not open.
     pub(crate) fn begin_transfer(
         self: &Arc<Self>,
         session: &str,
         spec: TransferSpec,
-    ) -> Option<TransferGuard> {
+    ) -> Result<TransferGuard, Refused> {
         let mut inside = self.inside();
-        let session = inside.sessions.iter().find(|open| &*open.id == session)?.id.clone();
+        // Under the lock: either this sees that the server drains, or draining
+        // sees the transfer.
+        if let Some(refused) = self.refusal() {
+            return Err(refused);
+        }
+        let open = inside.sessions.iter().find(|open| &*open.id == session);
+        let session = open.ok_or(Refused::Gone)?.id.clone();
         inside.transfers_begun += 1;
         let number = inside.transfers_begun;
         inside.transfers.push(RunningTransfer { number, session, spec, is_ending: false });
+        self.common.transfers.fetch_add(1, Ordering::SeqCst);
         drop(inside);
         self.touch();
-        self.common.transfers.fetch_add(1, Ordering::SeqCst);
-        Some(TransferGuard { entry: self.clone(), number })
+        Ok(TransferGuard { entry: self.clone(), number })
     }
 
     /// One report per session; one for the connection itself while a logged-in
@@ -330,6 +344,15 @@ pub(crate) struct TransferGuard {
 }
 
 impl TransferGuard {
+    pub(crate) fn common(&self) -> &Arc<Common> {
+        &self.entry.common
+    }
+
+    /// Why the connection was killed, if it was.
+    pub(crate) fn kill_reason(&self) -> Option<KillReason> {
+        self.entry.kill.reason()
+    }
+
     /// From here on the transfer is busy without moving bytes.
     pub(crate) fn mark_ending(&self) {
         let mut inside = self.entry.inside();
@@ -341,7 +364,10 @@ impl TransferGuard {
 
 impl Drop for TransferGuard {
     fn drop(&mut self) {
-        self.entry.inside().transfers.retain(|running| running.number != self.number);
+        let mut inside = self.entry.inside();
+        inside.transfers.retain(|running| running.number != self.number);
+        inside.transfer_ended = Some(Instant::now());
+        drop(inside);
         self.entry.touch();
         self.entry.common.transfers.fetch_sub(1, Ordering::SeqCst);
     }

@@ -37,6 +37,12 @@ pub(crate) trait Answer<M: Ask>: Actor<Context = Context<Self>> {
 pub(crate) struct Reply<T>(Option<oneshot::Sender<T>>);
 
 impl<T> Reply<T> {
+    /// A reply and where it arrives.
+    pub(crate) fn channel() -> (Self, oneshot::Receiver<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Some(sender)), receiver)
+    }
+
     /// Sends the answer. When the asker has left, the value is dropped, so
     /// handles and leases in it return by themselves.
     pub(crate) fn send(self, answer: T) {
@@ -70,7 +76,7 @@ pub struct ActorHealth {
     /// Messages handled since the start.
     pub handled: u64,
     /// Panics since the start; each was followed by a restart, except in a
-    /// `Connection` or `Transfer`, which end instead.
+    /// `Connection`, the end of a `Transfer` or the `Supervisor`.
     pub restarts: u64,
     /// Time spent in handlers, in microseconds.
     pub busy_us: u64,
@@ -96,6 +102,10 @@ impl Gauges {
 
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(crate) fn note_handled(&self) {
+        self.handled.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn note_panic(&self) {
@@ -128,9 +138,17 @@ impl Gauges {
 
 /// A message on its way: counted from the moment it is posted until it is
 /// handled or dropped, whichever comes.
-struct Posted {
+#[derive(Debug)]
+pub(crate) struct Posted {
     gauges: Arc<Gauges>,
     _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Posted {
+    pub(crate) fn new(gauges: Arc<Gauges>, slot: Option<OwnedSemaphorePermit>) -> Self {
+        gauges.depth.fetch_add(1, Ordering::Relaxed);
+        Self { gauges, _slot: slot }
+    }
 }
 
 impl Drop for Posted {
@@ -156,7 +174,7 @@ impl<M: Ask> Letter<M> {
         let gauges = posted.gauges.clone();
         drop(posted);
         let started = Instant::now();
-        gauges.handled.fetch_add(1, Ordering::Relaxed);
+        gauges.note_handled();
         actor.answer(message, reply, ctx);
         gauges.note_busy(started.elapsed());
     }
@@ -171,12 +189,8 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(name: &'static str, capacity: usize) -> Self {
-        Self::sharing(Gauges::new(name, capacity), capacity)
-    }
-
-    /// A desk of its own whose gauges are shared by all actors of its kind.
-    pub(crate) fn sharing(gauges: Arc<Gauges>, capacity: usize) -> Self {
-        Self { gauges, slots: Arc::new(Semaphore::new(capacity)) }
+        let slots = Arc::new(Semaphore::new(capacity));
+        Self { gauges: Gauges::new(name, capacity), slots }
     }
 
     pub(crate) fn gauges(&self) -> &Arc<Gauges> {
@@ -226,8 +240,8 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
     {
         // The semaphore is never closed; an error would mean the same as a dead actor.
         let slot = self.desk.slots.clone().acquire_owned().await.map_err(|_| Gone)?;
-        let (sender, receiver) = oneshot::channel();
-        self.post(message, Reply(Some(sender)), Some(slot));
+        let (reply, receiver) = Reply::channel();
+        self.post(message, reply, Some(slot));
         receiver.await.map_err(|_| Gone)
     }
 
@@ -245,8 +259,8 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
     where
         A: Answer<M> + Handler<Letter<M>>,
     {
-        let (sender, receiver) = oneshot::channel();
-        self.post(message, Reply(Some(sender)), None);
+        let (reply, receiver) = Reply::channel();
+        self.post(message, reply, None);
         receiver
     }
 
@@ -254,9 +268,8 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
     where
         A: Answer<M> + Handler<Letter<M>>,
     {
-        let gauges = self.desk.gauges.clone();
-        gauges.depth.fetch_add(1, Ordering::Relaxed);
-        let letter = Letter { message, reply, posted: Posted { gauges, _slot: slot } };
+        let posted = Posted::new(self.desk.gauges.clone(), slot);
+        let letter = Letter { message, reply, posted };
         #[allow(
             clippy::disallowed_methods,
             reason = "the one place that posts: `slot` bounds asks, live objects bound tells"

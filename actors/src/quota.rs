@@ -725,10 +725,13 @@ impl Account {
         self.in_flight.is_none()
             && !self.needs_saving()
             && self.leases.is_empty()
-            && self.waiting.is_empty()
             && self.scan.is_none()
-            && self.savers.is_empty()
+            && !self.has_askers()
             && !self.is_fresh(max_age)
+    }
+
+    fn has_askers(&self) -> bool {
+        !self.waiting.is_empty() || !self.savers.is_empty()
     }
 
     /// A receiver for the end of the next save that starts.
@@ -750,6 +753,14 @@ impl Account {
         }
     }
 
+    /// Answers whoever waits for a save that will not happen, as nothing is left
+    /// to save.
+    fn answer_savers(&mut self) {
+        for (_, sender) in std::mem::take(&mut self.savers) {
+            drop(sender.send(Ok(())));
+        }
+    }
+
     fn return_lease(&mut self, lease: u64) -> bool {
         let Some(reserved) = self.leases.remove(&lease) else { return false };
         self.granted_bytes = self.granted_bytes.saturating_sub(reserved.granted_bytes);
@@ -757,23 +768,21 @@ impl Account {
         true
     }
 
-    /// What may be granted under this limit.
-    fn available(&self, usage: Usage, limit: u64) -> u64 {
-        limit.saturating_sub(usage.size).saturating_sub(self.granted_bytes)
-    }
-
     /// Grants at least `need` bytes under `limit`, clawing back from the leases
     /// other than `own` if it must; `None` when they do not fit.
     fn grant(&mut self, own: u64, limit: u64, need: u64, lease_bytes: u64) -> Option<u64> {
-        let usage = self.usage()?;
-        let mut available = self.available(usage, limit);
+        let remains = limit.saturating_sub(self.usage()?.size);
+        let mut available = remains.saturating_sub(self.granted_bytes);
         if available < need {
             for (_, other) in self.leases.iter_mut().filter(|(number, _)| **number != own) {
                 let unspent = other.grant.unspent.swap(0, Ordering::AcqRel);
                 other.granted_bytes = other.granted_bytes.saturating_sub(unspent);
                 self.granted_bytes = self.granted_bytes.saturating_sub(unspent);
+                available = remains.saturating_sub(self.granted_bytes);
+                if available >= need {
+                    break;
+                }
             }
-            available = self.available(usage, limit);
         }
         if available < need {
             return None;
@@ -897,8 +906,11 @@ impl QuotaTracker {
                         self.decide_waiting(&account, None, ctx);
                     }
                     Err(why) => {
+                        // Old usage is better than none: what this process
+                        // granted is known exactly all the same.
+                        let failure = state.usage().is_none().then_some(why);
                         self.counters.store_failures.fetch_add(1, Ordering::Relaxed);
-                        self.decide_waiting(&account, Some(why), ctx);
+                        self.decide_waiting(&account, failure, ctx);
                     }
                 }
                 self.proceed(&account, ctx);
@@ -947,10 +959,16 @@ impl QuotaTracker {
     /// What an account needs next, now that it has no store operation in flight.
     fn proceed(&mut self, account: &AccountId, ctx: &mut Context<Self>) {
         let state = self.account(account);
-        if !state.waiting.is_empty() {
+        if !state.savers.is_empty() {
+            if state.needs_saving() {
+                self.save(Some(account), ctx);
+            } else {
+                // What they wait for cancelled itself out.
+                state.answer_savers();
+            }
+        }
+        if !self.account(account).waiting.is_empty() {
             self.decide_or_load(account, ctx);
-        } else if !state.savers.is_empty() {
-            self.save(Some(account), ctx);
         }
     }
 
@@ -1091,6 +1109,14 @@ impl QuotaTracker {
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.empty_inbox(ctx);
         self.save(None, ctx);
+        // Asks are decided when they come or when the store answers. Should a
+        // panic have come in between, this is where they go on.
+        let is_stuck = |state: &Account| state.in_flight.is_none() && state.has_askers();
+        let stuck = self.accounts.iter().filter(|(_, state)| is_stuck(state));
+        let stuck: Vec<_> = stuck.map(|(account, _)| account.clone()).collect();
+        for account in stuck {
+            self.proceed(&account, ctx);
+        }
         let max_age = self.config.usage_max_age;
         self.accounts.retain(|_, state| !state.is_forgettable(max_age));
         let unsaved = self.accounts.values().filter(|state| state.is_unsaved()).count();
@@ -1310,6 +1336,11 @@ impl Answer<Forget> for QuotaTracker {
             state.replacement = None;
             state.unsaved = UsageDelta::default();
             state.scan = None;
+            if let Some(InFlight::Add(_) | InFlight::Set(_)) = state.in_flight {
+                // Should it fail, nothing is left to try again.
+                state.in_flight = Some(InFlight::Add(UsageDelta::default()));
+            }
+            state.answer_savers();
         }
         reply.send(());
     }

@@ -25,8 +25,8 @@ const IDLE_CHECK_MIN: Duration = Duration::from_secs(1);
 /// Open sessions of one connection, whatever the account allows.
 const MAX_SESSIONS_PER_CONNECTION: usize = 1024;
 
-/// During shutdown, how long a connection without transfers stays: long enough
-/// for the reply of its last request to leave.
+/// During shutdown, how long a connection stays after its last transfer: long
+/// enough for the reply to leave.
 const LINGER: Duration = Duration::from_millis(250);
 
 /// Sent by the accept loops.
@@ -632,8 +632,7 @@ impl Answer<EndConnections> for ConnectionRegistry {
     ) {
         self.common.start_draining();
         for entry in self.entries.values() {
-            let has_nothing_to_do = !entry.has_transfers() && entry.idle() >= LINGER;
-            if also_busy || has_nothing_to_do {
+            if also_busy || entry.is_without_transfers_for(LINGER) {
                 entry.kill.fire(KillReason::Shutdown);
             }
         }

@@ -55,6 +55,13 @@ section! {
     }
 }
 
+impl HttpdBinding {
+    /// Whether it listens at all.
+    pub fn is_enabled(&self) -> bool {
+        self.port != 0 || std::path::Path::new(&self.address).is_absolute()
+    }
+}
+
 /// Known settings of features that this version lacks, at the values that leave them off.
 pub const LATER: &str = r#"{
     "bindings": [{

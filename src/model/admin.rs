@@ -95,7 +95,7 @@ pub struct Admin {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Clear text, or a hash in a known format; never returned.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "Password::is_hidden")]
     #[schema(value_type = String, write_only)]
     pub password: Password,
     #[serde(deserialize_with = "null_is_default")]

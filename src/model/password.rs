@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 /// Beginnings of the stored forms that `auth` can verify; anything else is clear text.
@@ -43,6 +43,12 @@ impl Password {
         self.0.is_empty()
     }
 
+    /// For `skip_serializing_if`: always. `skip_serializing` would do the same but
+    /// also take the field out of the OpenAPI schema, where clients look it up.
+    pub(super) fn is_hidden(&self) -> bool {
+        true
+    }
+
     /// True if it starts like one of the hash formats that can be verified, and
     /// so is stored as it is.
     pub fn is_hashed(&self) -> bool {
@@ -65,6 +71,13 @@ impl Drop for Password {
 impl From<&str> for Password {
     fn from(text: &str) -> Self {
         Self::new(text)
+    }
+}
+
+/// Empty, whatever it holds: what must be written is asked for by name.
+impl Serialize for Password {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("")
     }
 }
 

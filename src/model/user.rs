@@ -40,7 +40,7 @@ pub struct User {
     /// After it the user cannot log in.
     pub expiration_date: i64,
     /// Clear text, or a hash in a known format; never returned.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "Password::is_hidden")]
     #[schema(value_type = String, write_only)]
     pub password: Password,
     #[schema(read_only)]

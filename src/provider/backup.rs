@@ -5,7 +5,7 @@
 //! or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -125,6 +125,40 @@ pub fn to_json(data: &BackupData, indent: bool) -> Result<Vec<u8>> {
     let written = if indent { serde_json::to_vec_pretty(data) } else { serde_json::to_vec(data) };
     written
         .map_err(|error| Error::with_source(ErrorKind::Internal, "dump: cannot be written", error))
+}
+
+/// Writes a dump to `path`, replacing what is there; only its owner can read the
+/// file, as it holds password hashes.
+pub async fn dump_to_file(store: &Store, path: &Path, indent: bool) -> Result<()> {
+    let shown = format!("dump {}", path.display());
+    let json = to_json(&dump(store).await?, indent)?;
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || write_private(&path, &json))
+        .await
+        .map_err(|error| Error::with_source(ErrorKind::Internal, shown.clone(), error))?
+        .map_err(|error| Error::from_io(format!("{shown}: cannot be written"), error))
+}
+
+/// Through a temporary file, so that a full disk does not cost the old dump.
+fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = options.open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)
 }
 
 /// Reads and validates everything; fails listing all problems.
@@ -329,3 +363,6 @@ fn modernise_admin(admin: &mut Map<String, Value>, reader: &mut Reader) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -407,3 +407,6 @@ fn stored<T>(found: Option<T>, kind: &str, name: &str) -> Result<T> {
         Error::new(ErrorKind::NotFound, format!("{kind} {name:?}: was deleted meanwhile"))
     })
 }
+
+#[cfg(test)]
+mod tests;

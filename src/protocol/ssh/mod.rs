@@ -4,7 +4,8 @@
 //! the narrow traits in `sftp::engine`.
 
 pub mod algorithms;
-
+pub mod handler;
 pub mod host_keys;
-
+pub mod kill;
+pub mod server;
 pub mod sftp;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{Connection, SimpleConnection};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::result::Error as DieselError;
 use diesel::sqlite::SqliteConnection;
@@ -75,6 +75,12 @@ impl AnyPool {
         // A name such as "file:x" would be taken for a URI with options.
         let url = if path.is_absolute() { name.to_owned() } else { format!("./{name}") };
         create_private(path)?;
+        // Once without the pool, which would try again until it times out.
+        let mut first = SqliteConnection::establish(&url)
+            .map_err(|error| unavailable(cannot_open(path), error))?;
+        first
+            .batch_execute("PRAGMA busy_timeout = 10000; SELECT count(*) FROM sqlite_master;")
+            .map_err(|error| unavailable(cannot_open(path), error))?;
         let size = if pool_size == 0 { DEFAULT_CONNECTIONS } else { pool_size };
         let pool = Pool::builder()
             .max_size(size.min(MAX_CONNECTIONS))
@@ -82,9 +88,7 @@ impl AnyPool {
             .connection_timeout(WAIT_FOR_CONNECTION)
             .connection_customizer(Box::new(SqlitePragmas))
             .build(ConnectionManager::new(url))
-            .map_err(|error| {
-                unavailable(format!("data provider: cannot open {}", path.display()), error)
-            })?;
+            .map_err(|error| unavailable(cannot_open(path), error))?;
         Ok(Self::Sqlite(pool))
     }
 
@@ -141,6 +145,10 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqlitePragma
             )
             .map_err(diesel::r2d2::Error::QueryError)
     }
+}
+
+fn cannot_open(path: &Path) -> String {
+    format!("data provider: cannot open {}", path.display())
 }
 
 fn create_private(path: &Path) -> Result<()> {

@@ -5,6 +5,11 @@
 //! [`crate::vfs::Session`]. None of them knows the SSH library: the engine replies
 //! through the traits in [`engine`], which `ssh/handler.rs` implements.
 
+pub mod dispatch;
+pub mod engine;
+pub mod handles;
 pub mod names;
 pub mod packet;
 pub mod status;
+
+pub use engine::{Channel, ChannelError, Inline, Outlet};

@@ -1,0 +1,326 @@
+//! The SSH service: its bindings, and one connection from accept to its end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::ids::Protocol;
+use actors::meter::{KillReason, KillSwitch};
+use actors::registry::Admission;
+use actors::{Connection, Registry};
+use russh::server::Config as RusshConfig;
+use russh::{MethodKind, MethodSet, SshId};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::algorithms::Algorithms;
+use super::handler::Handler;
+use super::host_keys::{self, HostKey};
+use super::kill::KillableStream;
+use crate::auth::Login;
+use crate::config::{CommonConfig, ServerVersion, SftpdConfig};
+use crate::error::{Error, Result};
+use crate::logging;
+use crate::metrics::Metrics;
+use crate::protocol::listener;
+use crate::vfs::VfsServices;
+
+/// From accept to authenticated; then the connection is dropped.
+const LOGIN_GRACE: Duration = Duration::from_secs(120);
+
+/// Flow-control window of a channel: below 2 MiB uploads suffer, above 16 MiB nothing
+/// is gained.
+const WINDOW: u32 = 2 * 1024 * 1024;
+
+/// Largest channel packet we accept; larger ones save headers and system calls.
+const MAX_CHANNEL_PACKET: u32 = 65_535;
+
+/// Messages from our tasks that wait for the SSH session. With the engine's output
+/// budget this bounds what a client that does not read can make us hold.
+const EVENT_BUFFER: usize = 8;
+
+/// What every SSH connection needs, built once.
+pub struct Context {
+    pub registry: Registry,
+    pub login: Login,
+    pub vfs: VfsServices,
+    pub metrics: Arc<Metrics>,
+    pub log: slog::Logger,
+    pub algorithms: Algorithms,
+    /// The authentication methods a client is offered.
+    pub methods: MethodSet,
+    pub banner: Option<String>,
+    /// Failed attempts after which the connection ends; 0 means no limit.
+    pub max_auth_tries: usize,
+}
+
+/// Facts for the status page.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub bindings: Vec<Binding>,
+    pub host_keys: Vec<HostKey>,
+    pub algorithms: Algorithms,
+    pub authentications: Vec<String>,
+}
+
+/// An address the service listens on.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    pub address: SocketAddr,
+    pub apply_proxy_config: bool,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone)]
+pub struct BindRequest {
+    /// The configuration section, for error messages.
+    pub section: String,
+    /// Empty for every interface.
+    pub address: String,
+    /// 0 lets the system choose.
+    pub port: u16,
+    pub apply_proxy_config: bool,
+}
+
+impl BindRequest {
+    /// The enabled bindings of the configuration: those with a port.
+    pub fn from_config(config: &SftpdConfig) -> Vec<Self> {
+        config
+            .bindings
+            .iter()
+            .enumerate()
+            .filter(|(_, binding)| binding.port != 0)
+            .map(|(at, binding)| Self {
+                section: format!("sftpd.bindings[{at}]"),
+                address: binding.address.clone(),
+                port: binding.port,
+                apply_proxy_config: binding.apply_proxy_config,
+            })
+            .collect()
+    }
+}
+
+/// The running service.
+pub struct Service {
+    facts: Facts,
+    stop: CancellationToken,
+    accepting: TaskTracker,
+}
+
+/// What [`start`] is given.
+pub struct Parts {
+    pub registry: Registry,
+    pub login: Login,
+    pub vfs: VfsServices,
+    pub metrics: Arc<Metrics>,
+    pub log: slog::Logger,
+}
+
+impl Service {
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Stops accepting; connections go on.
+    pub async fn stop_accepting(&self) {
+        self.stop.cancel();
+        self.accepting.wait().await;
+    }
+}
+
+/// Loads or makes the host keys, binds and starts accepting. Must run on the Tokio
+/// runtime. Any error stops the start.
+pub fn start(
+    binds: &[BindRequest],
+    config: &SftpdConfig,
+    common: &CommonConfig,
+    config_dir: &Path,
+    version: &str,
+    parts: Parts,
+) -> Result<Service> {
+    let algorithms = Algorithms::from_config(config)?;
+    let host_keys = host_keys::load(config_dir, &config.host_keys)?;
+    let methods = methods(config);
+    let banner = login_banner(config, config_dir, &parts.log);
+    let tries = match config.max_auth_tries {
+        0 => 6,
+        n => usize::try_from(n).unwrap_or(0),
+    };
+    let russh = Arc::new(RusshConfig {
+        server_id: SshId::Standard(ident(config, common, version).into()),
+        methods: methods.clone(),
+        // Only failed passwords wait, in `handler.rs`: a wait for every refused key
+        // would punish agents that hold several.
+        auth_rejection_time: Duration::ZERO,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        keys: host_keys.iter().map(|host| host.key.clone()).collect(),
+        window_size: WINDOW,
+        maximum_packet_size: MAX_CHANNEL_PACKET,
+        channel_buffer_size: 1,
+        event_buffer_size: EVENT_BUFFER,
+        preferred: algorithms.preferred()?,
+        // The library counts the `none` request every client starts with.
+        max_auth_attempts: if tries == 0 { 0 } else { tries + 1 },
+        // The registry watches idle time, and counts transfers as activity.
+        inactivity_timeout: None,
+        ..RusshConfig::default()
+    });
+    let context = Arc::new(Context {
+        registry: parts.registry,
+        login: parts.login,
+        vfs: parts.vfs,
+        metrics: parts.metrics,
+        log: parts.log,
+        algorithms: algorithms.clone(),
+        methods,
+        banner,
+        max_auth_tries: tries,
+    });
+
+    let stop = CancellationToken::new();
+    let accepting = TaskTracker::new();
+    let mut bindings = Vec::new();
+    for bind in binds {
+        let section = &bind.section;
+        let listener = listener::bind(section, &bind.address, bind.port)?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Error::from_io(format!("`{section}`: local address"), error))?;
+        bindings.push(Binding { address, apply_proxy_config: bind.apply_proxy_config });
+        note(&context.log, slog::Level::Info, format_args!("listening on {address}"));
+        let (context, russh) = (context.clone(), russh.clone());
+        let log = context.log.clone();
+        accepting.spawn(listener::accept_loop(listener, stop.clone(), log, move |stream, peer| {
+            admit(context.clone(), russh.clone(), stream, peer)
+        }));
+    }
+    accepting.close();
+    let authentications = config_methods(config);
+    Ok(Service {
+        facts: Facts { bindings, host_keys, algorithms, authentications },
+        stop,
+        accepting,
+    })
+}
+
+/// `SSH-2.0-` and what follows it.
+fn ident(config: &SftpdConfig, common: &CommonConfig, version: &str) -> String {
+    if !config.banner.is_empty() {
+        format!("SSH-2.0-{}", config.banner)
+    } else if common.server_version == ServerVersion::Short {
+        "SSH-2.0-SFTPGo".to_owned()
+    } else {
+        format!("SSH-2.0-SFTPGo_{version}")
+    }
+}
+
+fn config_methods(config: &SftpdConfig) -> Vec<String> {
+    let mut methods = vec!["publickey".to_owned()];
+    if config.password_authentication {
+        methods.push("password".to_owned());
+    }
+    if config.keyboard_interactive_authentication {
+        methods.push("keyboard-interactive".to_owned());
+    }
+    methods
+}
+
+fn methods(config: &SftpdConfig) -> MethodSet {
+    let mut methods = vec![MethodKind::PublicKey];
+    if config.password_authentication {
+        methods.push(MethodKind::Password);
+    }
+    if config.keyboard_interactive_authentication {
+        methods.push(MethodKind::KeyboardInteractive);
+    }
+    MethodSet::from(&methods[..])
+}
+
+fn login_banner(config: &SftpdConfig, config_dir: &Path, log: &slog::Logger) -> Option<String> {
+    if config.login_banner_file.is_empty() {
+        return None;
+    }
+    let path = config_dir.join(&config.login_banner_file);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let path = path.display();
+            note(
+                log,
+                slog::Level::Warning,
+                format_args!("cannot read the login banner {path}: {error}"),
+            );
+            None
+        }
+    }
+}
+
+fn note(log: &slog::Logger, level: slog::Level, message: std::fmt::Arguments<'_>) {
+    logging::app(log, level, "sftpd", None, message);
+}
+
+/// Asks for admission, then lets the connection run by itself.
+async fn admit(
+    context: Arc<Context>,
+    config: Arc<RusshConfig>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let Ok(local) = stream.local_addr() else { return };
+    let kill = KillSwitch::new();
+    let admission = Admission { peer, local, protocol: Protocol::Ssh, kill: kill.clone() };
+    match context.registry.admit(admission).await {
+        Ok(connection) => {
+            tokio::spawn(serve_connection(context, config, stream, connection, kill, peer, local));
+        }
+        Err(refused) => {
+            note(
+                &context.log,
+                slog::Level::Info,
+                format_args!("connection from {} refused: {refused}", peer.ip()),
+            );
+        }
+    }
+}
+
+async fn serve_connection(
+    context: Arc<Context>,
+    config: Arc<RusshConfig>,
+    stream: TcpStream,
+    connection: Connection,
+    kill: KillSwitch,
+    peer: SocketAddr,
+    local: SocketAddr,
+) {
+    let (handler, login) = Handler::new(context.clone(), connection.clone(), peer, local);
+    let stream = KillableStream::new(stream, kill.clone());
+    let run = async {
+        match russh::server::run_stream(config, stream, handler).await {
+            Ok(session) => session.await,
+            Err(error) => Err(error),
+        }
+    };
+    tokio::pin!(run);
+    let ended = tokio::select! {
+        ended = &mut run => ended,
+        () = tokio::time::sleep(LOGIN_GRACE) => {
+            if !login.is_authenticated() {
+                kill.fire(KillReason::LoginTimeout);
+            }
+            run.await
+        }
+    };
+    // A later reader of the log wants to know who or what ended it.
+    let cause = match (kill.reason(), ended) {
+        (Some(reason), _) => reason.to_string(),
+        (None, Ok(())) => "closed by the client".to_owned(),
+        (None, Err(error)) => error.to_string(),
+    };
+    let level = if kill.is_fired() { slog::Level::Info } else { slog::Level::Debug };
+    let id = connection.id().as_str();
+    logging::app(&context.log, level, "sftpd", Some(id), format_args!("connection ended: {cause}"));
+    login.connection_ended(&context, peer.ip(), &cause);
+    connection.closed(cause).await;
+}

@@ -1,0 +1,526 @@
+//! The pipelined engine of one SFTP channel.
+//!
+//! Three parties share a channel's state:
+//!
+//! * [`Channel::receive`] runs inside the SSH session's own task. It cuts the byte
+//!   stream into packets, answers what needs no waiting (a READ of cached data, a
+//!   WRITE the page cache takes) on the spot, and queues the rest.
+//! * the *worker* task takes queued requests in order. Reads and writes overlap with
+//!   each other; anything else waits until they are done, so a client that pipelines
+//!   WRITE, CLOSE, RENAME gets what it meant.
+//! * the *pump* task hands replies to the SSH session when that has no room at once.
+//!
+//! **Bounded bytes.** Requests queue up to [`INPUT_BUDGET`], then `receive` holds the
+//! session back, which is what slows a client down: the SSH library enlarges the
+//! window on receipt, not on consumption. Replies queue up to [`OUTPUT_BUDGET`], then
+//! the worker stops. When both are full the client is not reading its replies, and the
+//! WINDOW_ADJUST that would free us is behind the data we refuse to read; so then
+//! `receive` reads on, up to [`INPUT_LIMIT`], where a client that sends and never
+//! reads is disconnected.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actors::{KillSwitch, SessionHandle};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
+
+use super::dispatch;
+use super::handles::{Handles, Open};
+use super::packet::{self, Framer, MAX_DATA, Malformed, Request, StatusCode};
+use super::status::to_status;
+use crate::paths::VirtualPath;
+use crate::vfs::Session;
+
+/// Bytes of queued requests above which a client is held back.
+pub const INPUT_BUDGET: usize = 1024 * 1024;
+
+/// Bytes of queued requests that end the channel: the client does not read replies.
+pub const INPUT_LIMIT: usize = 8 * 1024 * 1024;
+
+/// Bytes of replies waiting for the SSH session above which no work is started.
+pub const OUTPUT_BUDGET: usize = 256 * 1024;
+
+/// Reads and writes of one channel that may wait for storage at a time.
+const MAX_IN_FLIGHT: usize = 16;
+
+/// What a queued request costs besides its bytes.
+const REQUEST_OVERHEAD: usize = 64;
+
+/// The way out that is open while the SSH session calls [`Channel::receive`].
+pub trait Inline {
+    /// Sends channel data at once. Never waits.
+    fn send(&mut self, reply: Bytes);
+    /// True while what was sent has not left: the client's window is used up or the
+    /// keys are being exchanged. Then nothing more is sent inline.
+    fn is_blocked(&self) -> bool;
+}
+
+/// The way out for tasks other than the SSH session's own.
+#[async_trait]
+pub trait Outlet: Send + Sync {
+    /// Hands the reply over if there is room now; gives it back otherwise.
+    fn try_send(&self, reply: Bytes) -> Result<(), TrySend>;
+    /// Waits for room; an error when the SSH session is gone.
+    async fn send(&self, reply: Bytes) -> Result<(), Gone>;
+    /// No more data will follow: exit status 0, EOF and close.
+    async fn close(&self);
+}
+
+/// Why [`Outlet::try_send`] did not take a reply.
+#[derive(Debug)]
+pub enum TrySend {
+    Full(Bytes),
+    Gone,
+}
+
+/// The SSH session has ended.
+#[derive(Debug)]
+pub struct Gone;
+
+/// Why a channel must close.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChannelError {
+    /// The byte stream cannot be followed any more.
+    Malformed(Malformed),
+    /// A request came before SSH_FXP_INIT.
+    NotInitialised,
+    /// The client sends requests and does not read the replies.
+    RepliesNotRead,
+}
+
+impl From<Malformed> for ChannelError {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl std::fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed(Malformed::Length(len)) => write!(f, "sftp packet length {len}"),
+            Self::Malformed(Malformed::Truncated { .. }) => f.write_str("sftp packet cut short"),
+            Self::NotInitialised => f.write_str("sftp request before initialisation"),
+            Self::RepliesNotRead => f.write_str("client does not read its sftp replies"),
+        }
+    }
+}
+
+/// State shared by the three parties.
+pub(super) struct Shared {
+    pub(super) session: Session,
+    /// Where relative paths begin.
+    pub(super) start_directory: VirtualPath,
+    /// The session's place in the registry, until the worker has ended.
+    _entry: SessionHandle,
+    pub(super) handles: Handles,
+    pub(super) log: slog::Logger,
+    kill: KillSwitch,
+    outlet: Arc<dyn Outlet>,
+    queue: Mutex<VecDeque<Bytes>>,
+    /// Cost of what is queued or being worked on.
+    queued: AtomicUsize,
+    /// Requests queued or being worked on; inline answers only at zero.
+    pending: AtomicUsize,
+    arrived: Notify,
+    /// Work was finished or the output stalled: `receive` looks again.
+    progress: Notify,
+    out: Mutex<Out>,
+    out_arrived: Notify,
+    out_room: Notify,
+    out_stalled: AtomicBool,
+    /// The client will send nothing more; what is queued is still carried out.
+    input_ended: AtomicBool,
+    gone: AtomicBool,
+}
+
+#[derive(Default)]
+struct Out {
+    replies: VecDeque<Bytes>,
+    bytes: usize,
+    /// The pump holds a reply that is not in `replies` any more.
+    sending: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // The guarded values stay sound whatever panicked while holding them.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// What a client's path means.
+    pub(super) fn resolve(&self, raw: &[u8]) -> VirtualPath {
+        VirtualPath::resolve(&self.start_directory, raw)
+    }
+
+    fn enqueue(&self, packet: &[u8]) {
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        self.queued.fetch_add(packet.len() + REQUEST_OVERHEAD, Ordering::AcqRel);
+        lock(&self.queue).push_back(Bytes::copy_from_slice(packet));
+        self.arrived.notify_one();
+    }
+
+    fn finished(&self, packet_len: usize) {
+        self.queued.fetch_sub(packet_len + REQUEST_OVERHEAD, Ordering::AcqRel);
+        self.pending.fetch_sub(1, Ordering::AcqRel);
+        self.progress.notify_waiters();
+    }
+
+    /// Sends a reply from the worker: straight to the session if it has room.
+    fn reply(&self, reply: Bytes) {
+        let mut out = lock(&self.out);
+        let reply = if out.replies.is_empty() && !out.sending {
+            match self.outlet.try_send(reply) {
+                Ok(()) => return,
+                Err(TrySend::Gone) => {
+                    drop(out);
+                    return self.session_gone();
+                }
+                Err(TrySend::Full(reply)) => reply,
+            }
+        } else {
+            reply
+        };
+        out.bytes += reply.len();
+        out.replies.push_back(reply);
+        drop(out);
+        self.out_arrived.notify_one();
+    }
+
+    fn session_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+        lock(&self.out).replies.clear();
+        self.progress.notify_waiters();
+        self.out_room.notify_one();
+        self.out_arrived.notify_one();
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Waits until replies may be produced again.
+    async fn output_room(&self) {
+        loop {
+            if self.is_gone() || lock(&self.out).bytes <= OUTPUT_BUDGET {
+                if self.out_stalled.swap(false, Ordering::AcqRel) {
+                    self.progress.notify_waiters();
+                }
+                return;
+            }
+            if !self.out_stalled.swap(true, Ordering::AcqRel) {
+                self.progress.notify_waiters();
+            }
+            self.out_room.notified().await;
+        }
+    }
+}
+
+/// The receiving end of one SFTP channel, owned by the SSH session's handler.
+/// Dropping it lets the worker finish what the client had already sent.
+pub struct Channel {
+    framer: Framer,
+    initialised: bool,
+    shared: Arc<Shared>,
+}
+
+impl Channel {
+    /// Starts the worker and the pump for a session.
+    pub fn start(
+        session: Session,
+        entry: SessionHandle,
+        outlet: Arc<dyn Outlet>,
+        kill: KillSwitch,
+        log: slog::Logger,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            start_directory: session.start_directory(),
+            session,
+            _entry: entry,
+            handles: Handles::default(),
+            log,
+            kill,
+            outlet,
+            queue: Mutex::default(),
+            queued: AtomicUsize::new(0),
+            pending: AtomicUsize::new(0),
+            arrived: Notify::new(),
+            progress: Notify::new(),
+            out: Mutex::default(),
+            out_arrived: Notify::new(),
+            out_room: Notify::new(),
+            out_stalled: AtomicBool::new(false),
+            input_ended: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+        });
+        tokio::spawn(run(shared.clone()));
+        Self { framer: Framer::default(), initialised: false, shared }
+    }
+
+    /// Takes channel data. Returns when the client may send more, or with the reason
+    /// to close the channel.
+    pub async fn receive(
+        &mut self,
+        data: &[u8],
+        out: &mut impl Inline,
+    ) -> Result<(), ChannelError> {
+        let Self { framer, initialised, shared } = self;
+        framer.feed(data, |packet| {
+            if !*initialised {
+                return match packet::decode(packet) {
+                    Ok((_, Request::Init { .. })) => {
+                        *initialised = true;
+                        out.send(dispatch::version());
+                        Ok(())
+                    }
+                    _ => Err(ChannelError::NotInitialised),
+                };
+            }
+            let idle = shared.pending.load(Ordering::Acquire) == 0;
+            if idle && !out.is_blocked() && answer_inline(shared, packet, out) {
+                return Ok(());
+            }
+            shared.enqueue(packet);
+            Ok(())
+        })?;
+        self.wait_for_room().await
+    }
+
+    /// The client will send nothing more; queued requests are still carried out,
+    /// then the channel closes.
+    pub fn end_of_input(&mut self) {
+        self.shared.input_ended.store(true, Ordering::Release);
+        self.shared.arrived.notify_one();
+    }
+
+    async fn wait_for_room(&self) -> Result<(), ChannelError> {
+        let shared = &*self.shared;
+        loop {
+            let queued = shared.queued.load(Ordering::Acquire);
+            if queued <= INPUT_BUDGET {
+                return Ok(());
+            }
+            let progress = shared.progress.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            let queued = shared.queued.load(Ordering::Acquire);
+            if queued > INPUT_LIMIT {
+                return Err(ChannelError::RepliesNotRead);
+            }
+            let stalled = shared.out_stalled.load(Ordering::Acquire);
+            if queued <= INPUT_BUDGET || stalled || shared.is_gone() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = progress => {}
+                () = shared.kill.fired() => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.end_of_input();
+    }
+}
+
+/// Answers what needs no waiting; false leaves the packet to the worker.
+fn answer_inline(shared: &Shared, packet: &[u8], out: &mut impl Inline) -> bool {
+    match packet::decode(packet) {
+        Ok((id, Request::Write { handle, offset, data })) if data.len() <= MAX_DATA => {
+            let Some(handle) = shared.handles.find(handle) else { return false };
+            let Open::Upload(upload) = &handle.open else { return false };
+            match upload.try_write_at(offset, data) {
+                None => false,
+                Some(Ok(())) => {
+                    out.send(packet::status_reply(id, StatusCode::Ok, ""));
+                    true
+                }
+                Some(Err(error)) => {
+                    let (code, text) = to_status(&error);
+                    out.send(packet::status_reply(id, code, text));
+                    true
+                }
+            }
+        }
+        Ok((id, Request::Read { handle, offset, len })) => {
+            let Some(handle) = shared.handles.find(handle) else { return false };
+            let len = (len as usize).min(MAX_DATA);
+            enum Not {
+                Now,
+                Ever(crate::error::Error),
+            }
+            let reply = packet::data_reply_with(id, len, |room| {
+                let read = match &handle.open {
+                    Open::Download(download) => download.try_read_at(offset, room),
+                    Open::Upload(upload) => upload.try_read_at(offset, room),
+                    Open::Directory(_) => None,
+                };
+                match read {
+                    None => Err(Not::Now),
+                    Some(Ok(n)) => Ok(n),
+                    Some(Err(error)) => Err(Not::Ever(error)),
+                }
+            });
+            match reply {
+                Ok(Some(reply)) => out.send(reply),
+                Ok(None) => out.send(packet::status_reply(id, StatusCode::Eof, "end of file")),
+                Err(Not::Now) => return false,
+                Err(Not::Ever(error)) => {
+                    let (code, text) = to_status(&error);
+                    out.send(packet::status_reply(id, code, text));
+                }
+            }
+            true
+        }
+        Ok((id, Request::Realpath { path })) => {
+            out.send(dispatch::realpath(shared, id, path));
+            true
+        }
+        Ok((id, Request::Limits)) => {
+            out.send(dispatch::limits(id));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Requests of one group may overlap with each other, never with another group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// READ and WRITE.
+    Data,
+    /// Questions about paths.
+    Lookup,
+    /// Everything else: alone.
+    Alone,
+}
+
+fn group(packet: &[u8]) -> Group {
+    match packet::decode(packet) {
+        Ok((_, Request::Read { .. } | Request::Write { .. })) => Group::Data,
+        Ok((
+            _,
+            Request::Stat { .. }
+            | Request::Lstat { .. }
+            | Request::Readlink { .. }
+            | Request::Realpath { .. },
+        )) => Group::Lookup,
+        _ => Group::Alone,
+    }
+}
+
+/// The worker and the pump of one channel, until the client is gone or done.
+async fn run(shared: Arc<Shared>) {
+    let pump = pump(&shared);
+    let work = work(&shared);
+    tokio::pin!(pump, work);
+    let ended_well = tokio::select! {
+        () = shared.kill.fired() => false,
+        () = &mut pump => false,
+        () = &mut work => true,
+    };
+    // Handles close before the channel does: an upload without CLOSE is an abort,
+    // and the client must not see the channel end before that is decided.
+    shared.handles.clear();
+    if ended_well {
+        tokio::select! {
+            () = shared.kill.fired() => {}
+            () = &mut pump => {}
+            () = drained(&shared) => shared.outlet.close().await,
+        }
+    }
+    shared.session_gone();
+}
+
+async fn work(shared: &Arc<Shared>) {
+    let mut in_flight: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
+    let mut current = Group::Alone;
+    loop {
+        let next = lock(&shared.queue).pop_front();
+        let Some(packet) = next else {
+            if in_flight.is_empty() {
+                if shared.input_ended.load(Ordering::Acquire) {
+                    return;
+                }
+                shared.arrived.notified().await;
+            } else {
+                tokio::select! {
+                    _ = in_flight.next() => {}
+                    () = shared.arrived.notified() => {}
+                }
+            }
+            continue;
+        };
+        let group = group(&packet);
+        while !in_flight.is_empty() && (group != current || in_flight.len() >= MAX_IN_FLIGHT) {
+            in_flight.next().await;
+        }
+        current = group;
+        while !in_flight.is_empty() && lock(&shared.out).bytes > OUTPUT_BUDGET {
+            in_flight.next().await;
+        }
+        shared.output_room().await;
+        let len = packet.len();
+        if group == Group::Alone {
+            dispatch::answer(shared, &packet, |reply| shared.reply(reply)).await;
+            shared.finished(len);
+        } else {
+            let shared = shared.clone();
+            in_flight.push(Box::pin(async move {
+                dispatch::answer(&shared, &packet, |reply| shared.reply(reply)).await;
+                shared.finished(len);
+            }));
+        }
+    }
+}
+
+/// Hands over what [`Shared::reply`] could not; returns when the session is gone.
+async fn pump(shared: &Shared) {
+    loop {
+        let next = {
+            let mut out = lock(&shared.out);
+            let next = out.replies.pop_front();
+            out.sending = next.is_some();
+            next
+        };
+        let Some(reply) = next else {
+            if shared.is_gone() {
+                return;
+            }
+            shared.out_arrived.notified().await;
+            continue;
+        };
+        let len = reply.len();
+        let sent = shared.outlet.send(reply).await;
+        {
+            let mut out = lock(&shared.out);
+            out.bytes = out.bytes.saturating_sub(len);
+            out.sending = false;
+        }
+        shared.out_room.notify_one();
+        if sent.is_err() {
+            shared.session_gone();
+            return;
+        }
+    }
+}
+
+/// Waits until the pump has nothing left.
+async fn drained(shared: &Shared) {
+    loop {
+        {
+            let out = lock(&shared.out);
+            if out.replies.is_empty() && !out.sending {
+                return;
+            }
+        }
+        shared.out_room.notified().await;
+    }
+}

@@ -1,0 +1,242 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::config::DataProviderConfig;
+use crate::model::{Password, Permission};
+use crate::paths::VirtualPath;
+use crate::provider::{PasswordOwner, PasswordPolicy};
+
+/// Stores hashes as they are and marks what was clear text.
+struct Marker;
+
+#[async_trait::async_trait]
+impl PasswordPolicy for Marker {
+    async fn prepare(&self, owner: PasswordOwner, password: &Password) -> Result<Password> {
+        if password.is_hashed() {
+            return Ok(password.clone());
+        }
+        Ok(Password::new(format!("$2a$10$hashed-{owner:?}-{}", password.as_str())))
+    }
+}
+
+fn store() -> Store {
+    Store::in_memory(&DataProviderConfig::default(), Arc::new(Marker)).unwrap()
+}
+
+async fn load_value(store: &Store, dump: serde_json::Value, mode: LoadMode) -> Result<LoadReport> {
+    load(store, dump.to_string().as_bytes(), mode).await
+}
+
+fn user(name: &str) -> serde_json::Value {
+    json!({"username": name, "status": 1, "home_dir": "/srv", "permissions": {"/": ["*"]}})
+}
+
+#[tokio::test]
+async fn dumps_of_all_generations_are_loaded() {
+    let oldest = json!({"users": [{
+        "id": 7, "username": "s0", "status": 1, "expiration_date": 0, "password": "$argon2id$x",
+        "home_dir": "/srv/s0", "uid": 0, "gid": 0, "max_sessions": 0, "quota_size": 10,
+        "quota_files": 2, "permissions": ["list", "download"], "used_quota_size": 3,
+        "used_quota_file": 1, "last_quota_update": 1, "upload_bandwidth": 0,
+        "download_bandwidth": 0, "last_login": 5, "virtual_folders": null, "public_keys": null,
+        "filters": {"allowed_ip": [], "denied_ip": ["10.0.0.1"], "denied_login_methods": null,
+                    "file_extensions": null},
+        "filesystem": {"provider": 0, "s3config": {"access_secret": "$aes$00$11"},
+                       "gcsconfig": {"credentials": "eyJ0"}},
+    }]});
+    let middle = json!({
+        "version": 4,
+        "users": [{
+            "id": 1, "username": "v2", "status": 1, "password": "$2a$10$x", "home_dir": "/srv/v2",
+            "permissions": {"/": ["*"], "/ro/": ["list"]}, "created_at": 11, "updated_at": 12,
+            "last_login": 13,
+            "filters": {"hooks": {"external_auth_disabled": false}, "tls_username": "None",
+                        "totp_config": {"secret": {}}},
+            "filesystem": {"provider": 0, "s3config": {"access_secret": {}}, "cryptconfig": {"passphrase": {}}},
+        }],
+        "folders": [{"id": 3, "name": "data", "mapped_path": "/srv/data", "users": ["v2"],
+                     "used_quota_size": 9, "filesystem": {"provider": 0}}],
+        "admins": [{"id": 1, "username": "root", "status": 1, "password": "clear",
+                    "permissions": ["manage_system", "manage_admins"], "filters": {}}],
+        "api_keys": [], "shares": null,
+    });
+    let newest = json!({
+        "version": 17,
+        "users": [{
+            "id": 1, "username": "v27", "status": 1, "password": "$6$x", "has_password": true,
+            "home_dir": "/srv/v27", "permissions": {"/": ["list", "copy"]},
+            "filters": {"two_factor_protocols": [], "start_directory": "/in", "tls_certs": null,
+                        "additional_emails": null, "custom_placeholder": 1},
+            "groups": null, "role": "", "first_upload": 5, "last_password_change": 6,
+            "filesystem": {"provider": 0, "osconfig": {}},
+            "something_new": true,
+        }],
+        "groups": [{"name": "g"}, {"name": "h"}], "roles": [], "configs": {"smtp": {"host": "x"}},
+    });
+    let store = store();
+    let report = load_value(&store, oldest, LoadMode::AddOnly).await.unwrap();
+    assert_eq!((report.added, report.warnings.len()), (1, 0), "{report:?}");
+    let s0 = store.user("s0").await.unwrap().unwrap();
+    assert!(s0.permissions.at(&VirtualPath::new("/x")).grants(Permission::Download));
+    assert_eq!(s0.filters.denied_ip, ["10.0.0.1/32"]);
+    assert_eq!((s0.used_quota_size, s0.used_quota_files, s0.last_login), (0, 0, 5));
+
+    let report = load_value(&store, middle, LoadMode::AddOnly).await.unwrap();
+    assert_eq!((report.added, report.warnings.len()), (3, 0), "{report:?}");
+    let v2 = store.user("v2").await.unwrap().unwrap();
+    assert_eq!((v2.created_at, v2.updated_at, v2.last_login), (11, 12, 13));
+    assert_eq!(v2.password.as_str(), "$2a$10$x");
+    let root = store.admin("root").await.unwrap().unwrap();
+    assert_eq!(root.password.as_str(), "$2a$10$hashed-Admin-clear");
+    assert_eq!(store.folder("data").await.unwrap().unwrap().used_quota_size, 0);
+
+    let report = load_value(&store, newest, LoadMode::AddOnly).await.unwrap();
+    assert_eq!(report.added, 1);
+    assert_eq!(store.user("v27").await.unwrap().unwrap().filters.start_directory, "/in");
+    let warnings = report.warnings.join("\n");
+    for part in
+        ["groups: 2 objects", "configs: not loaded", "\"something_new\"", "\"custom_placeholder\""]
+    {
+        assert!(warnings.contains(part), "{part} in {warnings}");
+    }
+    assert!(!warnings.contains("roles") && !warnings.contains("version:"), "{warnings}");
+}
+
+#[tokio::test]
+async fn nothing_is_loaded_if_anything_is_wrong_and_all_of_it_is_listed() {
+    let store = store();
+    let mut broken = user("broken");
+    broken["permissions"] = json!({"/": ["fly"]});
+    let mut later = user("later");
+    later["filesystem"] = json!({"provider": 1, "s3config": {"bucket": "b"}});
+    let dump = json!({
+        "folders": [{"name": "data", "mapped_path": "/srv"}, {"name": "bad", "mapped_path": "srv"}],
+        "users": [user("good"), broken, later, user("good"), 5],
+        "admins": [{"username": "a", "permissions": []}],
+    });
+    let error = load_value(&store, dump, LoadMode::AddOrUpdate).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let text = error.to_string();
+    for part in [
+        "nothing was loaded",
+        "folder \"bad\": mapped_path",
+        "users[1] \"broken\"",
+        "unknown variant `fly`",
+        "user \"later\": filesystem.provider",
+        "\"good\" is given twice",
+        "users[4]: is not an object",
+        "admin \"a\": permissions",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert_eq!(store.user("good").await.unwrap(), None);
+    assert_eq!(store.folder("data").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_no_dump_is_refused() {
+    let store = store();
+    for text in ["", "[]", "5", "{", "{\"users\": {}}", "{\"users\": 5}", "\u{0}\u{ff}"] {
+        let error = load(&store, text.as_bytes(), LoadMode::AddOnly).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text:?}: {error}");
+    }
+    let report = load(&store, b"{}", LoadMode::AddOnly).await.unwrap();
+    assert_eq!(report, LoadReport::default());
+}
+
+#[tokio::test]
+async fn the_mode_decides_about_existing_objects() {
+    let store = store();
+    let dump = |email: &str| {
+        let mut user = user("bob");
+        user["email"] = json!(email);
+        json!({"users": [user]})
+    };
+    load_value(&store, dump("a@b"), LoadMode::AddOrUpdate).await.unwrap();
+    let report = load_value(&store, dump("c@d"), LoadMode::AddOnly).await.unwrap();
+    assert_eq!((report.added, report.updated, report.skipped), (0, 0, 1));
+    assert_eq!(store.user("bob").await.unwrap().unwrap().email, "a@b");
+
+    let report = load_value(&store, dump("c@d"), LoadMode::AddOrUpdateAndDisconnect).await.unwrap();
+    assert_eq!((report.added, report.updated, report.skipped), (0, 1, 0));
+    assert_eq!(report.updated_users, ["bob"]);
+    assert_eq!(store.user("bob").await.unwrap().unwrap().email, "c@d");
+    assert!(LoadMode::try_from(3).is_err());
+}
+
+#[tokio::test]
+async fn permissions_that_no_longer_exist_are_dropped_not_widened() {
+    let store = store();
+    let admin = |permissions: serde_json::Value| {
+        json!({"admins": [{"username": "a", "status": 1, "password": "$2a$10$x",
+                           "permissions": permissions}]})
+    };
+    let report =
+        load_value(&store, admin(json!(["view_conns", "rule_the_world"])), LoadMode::AddOnly)
+            .await
+            .unwrap();
+    assert!(report.warnings[0].contains("rule_the_world"), "{report:?}");
+    let stored = store.admin("a").await.unwrap().unwrap();
+    assert_eq!(stored.permissions, [AdminPermission::ViewConns]);
+    let error = load_value(&store, admin(json!(["rule_the_world"])), LoadMode::AddOrUpdate).await;
+    assert!(error.unwrap_err().to_string().contains("permissions: at least one"));
+}
+
+#[tokio::test]
+async fn a_dump_loads_into_another_store_as_it_was() {
+    let first = store();
+    let dump_of_first = json!({
+        "users": [{"username": "bob", "status": 1, "home_dir": "/srv", "password": "pw",
+                   "permissions": {"/": ["*"], "/closed": []},
+                   "filters": {"denied_protocols": ["FTP"]}}, user("eve")],
+        "folders": [{"name": "data", "mapped_path": "/srv/data"}],
+        "admins": [{"username": "root", "status": 1, "password": "pw", "permissions": ["*"]}],
+    });
+    load_value(&first, dump_of_first, LoadMode::AddOrUpdate).await.unwrap();
+    for indent in [false, true] {
+        let second = store();
+        let text = to_json(&dump(&first).await.unwrap(), indent).unwrap();
+        let report = load(&second, &text, LoadMode::AddOnly).await.unwrap();
+        assert_eq!((report.added, report.warnings.as_slice()), (4, &[][..]));
+        let (a, b) = (first.snapshot().await.unwrap(), second.snapshot().await.unwrap());
+        assert_eq!((a.users, a.folders, a.admins), (b.users, b.folders, b.admins));
+    }
+}
+
+#[tokio::test]
+async fn files_are_read_up_to_a_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dump.json");
+    let store = store();
+    let error = load_file(&store, &path, LoadMode::AddOnly).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("dump.json"), "{error}");
+
+    std::fs::write(&path, json!({"users": [user("bob")]}).to_string()).unwrap();
+    assert_eq!(load_file(&store, &path, LoadMode::AddOnly).await.unwrap().added, 1);
+
+    let len = std::fs::metadata(&path).unwrap().len();
+    assert!(read_bounded(&path, len).is_ok());
+    assert!(read_bounded(&path, len - 1).is_err());
+}
+
+#[tokio::test]
+async fn a_dump_file_is_private_and_replaces_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dump.json");
+    let first = store();
+    load_value(&first, json!({"users": [user("bob")]}), LoadMode::AddOnly).await.unwrap();
+    std::fs::write(&path, "old").unwrap();
+    dump_to_file(&first, &path, true).await.unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    assert_eq!(load_file(&store(), &path, LoadMode::AddOnly).await.unwrap().added, 1);
+    assert!(dump_to_file(&first, &dir.path().join("no/dump.json"), false).await.is_err());
+}

@@ -1,0 +1,169 @@
+use super::*;
+use crate::model::{Password, Permission, Permissions};
+
+/// Stands for `auth`: hashing is marking.
+struct Marker;
+
+#[async_trait]
+impl PasswordPolicy for Marker {
+    async fn prepare(&self, _: PasswordOwner, password: &Password) -> Result<Password> {
+        if password.as_str() == "weak" {
+            return Err(Error::invalid("too easy to guess"));
+        }
+        Ok(Password::new(format!("$2a$10${}", password.as_str().len())))
+    }
+}
+
+fn open(config: &DataProviderConfig, dir: &Path) -> Result<Store> {
+    Store::open(config, dir, Arc::new(Marker))
+}
+
+fn user(name: &str) -> User {
+    User {
+        username: name.to_owned(),
+        status: 1,
+        home_dir: "/srv".to_owned(),
+        permissions: Permissions::on_root([Permission::Any]),
+        ..User::default()
+    }
+}
+
+#[tokio::test]
+async fn accounts_outlive_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = DataProviderConfig::default();
+    let store = open(&config, dir.path()).unwrap();
+    let added = store.add_user(User { password: "pw".into(), ..user(" bob ") }).await.unwrap();
+    assert_eq!((added.username.as_str(), added.password.as_str()), ("bob", "$2a$10$2"));
+    assert!(added.created_at > 0 && added.created_at == added.updated_at);
+    assert_eq!(added.last_password_change, added.created_at);
+    drop(store);
+
+    let store = open(&config, dir.path()).unwrap();
+    assert_eq!(store.user("bob").await.unwrap(), Some(added));
+    store.check_availability().await.unwrap();
+    assert_eq!(store.driver(), "sqlite");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(dir.path().join("sftpgo.db")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "it holds password hashes");
+    }
+}
+
+#[tokio::test]
+async fn with_update_mode_1_only_initprovider_makes_the_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        DataProviderConfig { update_mode: UpdateMode::Manual, ..DataProviderConfig::default() };
+    let error = open(&config, dir.path()).unwrap_err();
+    assert!(error.to_string().contains("initprovider"), "{error}");
+    assert!(Store::initialise(&config, dir.path()).unwrap());
+    assert!(!Store::initialise(&config, dir.path()).unwrap());
+    open(&config, dir.path()).unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |name: &str, prefix: &str| DataProviderConfig {
+        name: name.to_owned(),
+        sql_tables_prefix: prefix.to_owned(),
+        ..DataProviderConfig::default()
+    };
+    std::fs::write(dir.path().join("text.db"), "this is no database, but long enough to be one")
+        .unwrap();
+    for (name, prefix, part) in [
+        ("no/such/dir/x.db", "", "no/such/dir/x.db"),
+        ("", "", "data_provider.name"),
+        ("x.db", "pre_", "data_provider.sql_tables_prefix"),
+        ("text.db", "", "text.db"),
+    ] {
+        let error = open(&with(name, prefix), dir.path()).unwrap_err().to_string();
+        assert!(error.contains(part), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_was_validated() {
+    let store = Store::in_memory(&DataProviderConfig::default(), Arc::new(Marker)).unwrap();
+    let mut invalid = user("bob");
+    invalid.status = 7;
+    let weak = User { password: "weak".into(), ..user("bob") };
+    for (user, part) in [(invalid, "status"), (weak, "user \"bob\": password: too easy")] {
+        let error = store.add_user(user.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(part), "{error}");
+        let error = store.update_user(user).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    let nobody = Admin {
+        username: "a".into(),
+        permissions: vec![crate::model::AdminPermission::Any],
+        ..Admin::default()
+    };
+    let error = store.add_admin(nobody).await.unwrap_err().to_string();
+    assert!(error.contains("password: is required"), "{error}");
+    assert!(!store.has_admins().await.unwrap());
+}
+
+#[tokio::test]
+async fn users_can_be_made_read_only() {
+    let config = DataProviderConfig { manage_users: 0, ..DataProviderConfig::default() };
+    let store = Store::in_memory(&config, Arc::new(Marker)).unwrap();
+    for error in [
+        store.add_user(user("bob")).await.unwrap_err(),
+        store.update_user(user("bob")).await.unwrap_err(),
+        store.delete_user("bob").await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_bounded() {
+    let store = Store::in_memory(&DataProviderConfig::default(), Arc::new(Marker)).unwrap();
+    store.add_user(user("a")).await.unwrap();
+    store.add_user(user("b")).await.unwrap();
+    let page = |limit| Page { limit, ..Page::default() };
+    assert_eq!(store.users(page(0)).await.unwrap().len(), 1);
+    assert_eq!(store.users(page(u32::MAX)).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_share_few_connections() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = DataProviderConfig { pool_size: 2, ..DataProviderConfig::default() };
+    let store = open(&config, dir.path()).unwrap();
+    store.add_user(user("bob")).await.unwrap();
+    let bob = AccountId::user("bob");
+    let tasks: Vec<_> = (0..100)
+        .map(|n| {
+            let (store, bob) = (store.clone(), bob.clone());
+            tokio::spawn(async move {
+                store.add_user(user(&format!("u{n}"))).await.unwrap();
+                let delta = UsageDelta { bytes: 1000, files: 1 };
+                UsageStore::add(&store, vec![(bob.clone(), delta)]).await.unwrap();
+                store.user_logged_in("bob").await.unwrap();
+                assert!(store.user(&format!("u{n}")).await.unwrap().is_some());
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let usage = UsageStore::load(&store, &bob).await.unwrap();
+    assert_eq!((usage.size, usage.files), (100_000, 100));
+    // Of one name, one task wins.
+    let same: Vec<_> = (0..10)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.add_user(user("same")).await.is_ok() })
+        })
+        .collect();
+    let mut winners = 0;
+    for task in same {
+        winners += usize::from(task.await.unwrap());
+    }
+    assert_eq!(winners, 1);
+}

@@ -1,0 +1,407 @@
+//! Assembly: every part is built once here and handed down; nothing is global.
+//!
+//! The order of a start is: configuration, log, data provider, actors, dump, first
+//! administrator, services. A stop runs the other way round.
+
+mod facts;
+mod portable;
+mod scanner;
+mod signals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::hooks::HooksConfig;
+use actors::ports::{BoxError, HookRunner, Verdict};
+use actors::registry::RegistryConfig;
+use actors::{Actors, Ports, Supervisor, SupervisorConfig};
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{self, Login, Passwords};
+use crate::cli::{Command, InitProviderOptions, LoadDataFlags, QuotaScan, ServeOptions};
+use crate::config::{self, Config, ConfigDir, Loaded};
+use crate::error::{Error, ErrorKind, Result};
+use crate::logging::{self, LogControl, Logging};
+use crate::metrics::Metrics;
+use crate::protocol::ssh;
+use crate::protocol::ssh::server::{BindRequest, Parts, Service};
+use crate::provider::backup::{self, LoadMode};
+use crate::provider::{Page, Store};
+use crate::version;
+use crate::vfs::{VfsOptions, VfsServices};
+use crate::web::{self, WebContext, WebHandle};
+use signals::{Signal, Signals};
+
+/// Carries out what the command line asks for.
+///
+/// # Errors
+/// Whatever stops a start; the process then ends with status 1.
+pub fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Serve(options) => serve(options),
+        Command::Portable(options) => portable::serve(options),
+        Command::Initprovider(options) => initialise_provider(options),
+        Command::Ping(options) => crate::cli::ping::run(options),
+        Command::Gen(command) => crate::cli::generate::run(command, &mut std::io::stdout().lock()),
+    }
+}
+
+/// The system that actors run on, over a multi-thread runtime for everything else.
+fn in_system<F: Future<Output = Result<()>>>(work: F) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("sftpgo-worker")
+        .build()
+        .map_err(|error| Error::from_io("cannot start the runtime", error))?;
+    let runtime = std::sync::Mutex::new(Some(runtime));
+    let system = actix::System::with_tokio_rt(|| {
+        // Called once, by the line above.
+        match runtime.lock().map(|mut slot| slot.take()) {
+            Ok(Some(runtime)) => runtime,
+            _ => unreachable!("the system asks for its runtime once"),
+        }
+    });
+    system.block_on(work)
+}
+
+fn serve(options: &ServeOptions) -> Result<()> {
+    let loaded = config::load(options.config.sources())?;
+    let logging = Logging::start(options.log.options(&loaded.config_dir))?;
+    let log = logging.logger().clone();
+    let outcome = in_system(serve_until_stopped(options, loaded, logging.control(), log.clone()));
+    if let Err(error) = &outcome {
+        slog::error!(logging::for_sender(&log, "service"), "{error}");
+    }
+    outcome
+}
+
+async fn serve_until_stopped(
+    options: &ServeOptions,
+    loaded: Loaded,
+    log_control: LogControl,
+    log: slog::Logger,
+) -> Result<()> {
+    // Before anything that a signal could interrupt halfway.
+    let mut signals = Signals::install()?;
+    let service_log = logging::for_sender(&log, "service");
+    slog::info!(
+        service_log,
+        "starting version {}, config dir: {}, config file: {}",
+        version::LONG,
+        loaded.config_dir.path().display(),
+        loaded.file.as_deref().map_or("none".to_owned(), |file| file.display().to_string()),
+    );
+    for warning in &loaded.warnings {
+        slog::warn!(service_log, "configuration: {warning}");
+    }
+    let config = &loaded.config;
+    let passwords = Passwords::new(&config.data_provider)?;
+    let store =
+        Store::open(&config.data_provider, loaded.config_dir.path(), Arc::new(passwords.clone()))?;
+    let core =
+        Core::start(config, &loaded.config_dir, store, passwords, Some(log_control.clone()), log)?;
+
+    load_dump(&core, &options.load_data).await?;
+    if config.data_provider.create_default_admin {
+        auth::create_default_admin(
+            &core.store,
+            loaded.environment.get("SFTPGO_DEFAULT_ADMIN_USERNAME").map(String::as_str),
+            loaded.environment.get("SFTPGO_DEFAULT_ADMIN_PASSWORD").map(String::as_str),
+        )
+        .await?;
+    }
+
+    let binds = BindRequest::from_config(&config.sftpd);
+    let ssh = core.start_ssh(&binds, config, &loaded.config_dir)?;
+    let web = core.start_web(config, &loaded.config_dir, ssh.facts(), log_control.clone())?;
+    let has_http = config.httpd.bindings.iter().any(|binding| binding.is_enabled());
+    if ssh.facts().bindings.is_empty() && !has_http {
+        return Err(Error::invalid("no service is enabled: every binding has port 0"));
+    }
+    scan_after_load(&core, options.load_data_scan).await?;
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    slog::info!(service_log, "started");
+
+    let grace = Duration::from_secs(options.grace_time_secs.into());
+    core.run(&mut signals, ssh, Some(web), grace).await
+}
+
+fn initialise_provider(options: &InitProviderOptions) -> Result<()> {
+    let loaded = config::load(options.config.sources())?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let config = &loaded.config.data_provider;
+    let changed = Store::initialise(config, loaded.config_dir.path())?;
+    println!(
+        "data provider: {}",
+        if changed { "initialised or updated" } else { "already up to date" }
+    );
+    if options.load_data.file().is_none() {
+        return Ok(());
+    }
+    let passwords = Arc::new(Passwords::new(config)?);
+    let store = Store::open(config, loaded.config_dir.path(), passwords)?;
+    in_system(async {
+        for line in load_into(&store, &options.load_data).await? {
+            println!("{line}");
+        }
+        Ok(())
+    })
+}
+
+/// Loads the dump that the command line names; lines that tell what was done.
+async fn load_into(store: &Store, flags: &LoadDataFlags) -> Result<Vec<String>> {
+    let Some(file) = flags.file() else { return Ok(Vec::new()) };
+    let mode = if flags.updates_existing() { LoadMode::AddOrUpdate } else { LoadMode::AddOnly };
+    let report = backup::load_file(store, file, mode).await?;
+    let mut lines = vec![format!(
+        "loaded {}: {} added, {} updated, {} left alone",
+        file.display(),
+        report.added,
+        report.updated,
+        report.skipped
+    )];
+    lines.extend(report.warnings);
+    if flags.clean
+        && let Err(error) = std::fs::remove_file(file)
+    {
+        lines.push(format!("cannot remove {}: {error}", file.display()));
+    }
+    Ok(lines)
+}
+
+async fn load_dump(core: &Core, flags: &LoadDataFlags) -> Result<()> {
+    let log = logging::for_sender(&core.log, "service");
+    for line in load_into(&core.store, flags).await? {
+        slog::info!(log, "{line}");
+    }
+    Ok(())
+}
+
+/// Counts the files of the accounts just loaded, in the background.
+async fn scan_after_load(core: &Core, which: QuotaScan) -> Result<()> {
+    if which == QuotaScan::Nobody {
+        return Ok(());
+    }
+    let scanner = core.scanner();
+    let mut page = Page { limit: Page::MAX_LIMIT, ..Page::default() };
+    loop {
+        let users = core.store.users(page).await?;
+        if users.is_empty() {
+            return Ok(());
+        }
+        page.offset += page.limit;
+        for user in users {
+            let limited = user.quota_size > 0 || user.quota_files > 0;
+            if which == QuotaScan::Everybody || limited {
+                scanner.scan_in_background(&core.actors.quota, user, &core.log).await;
+            }
+        }
+    }
+}
+
+/// What runs below every protocol.
+struct Core {
+    store: Store,
+    login: Login,
+    actors: Actors,
+    vfs: VfsServices,
+    metrics: Arc<Metrics>,
+    log: slog::Logger,
+    /// None when nothing is logged.
+    log_control: Option<LogControl>,
+    started_unix_secs: i64,
+    /// Cancelled when the server stops.
+    stop: CancellationToken,
+}
+
+impl Core {
+    /// Must run inside the actix system.
+    fn start(
+        config: &Config,
+        config_dir: &ConfigDir,
+        store: Store,
+        passwords: Passwords,
+        log_control: Option<LogControl>,
+        log: slog::Logger,
+    ) -> Result<Self> {
+        let metrics = Arc::new(Metrics::new()?);
+        let common = &config.common;
+        let settings = SupervisorConfig {
+            registry: RegistryConfig {
+                max_total_connections: common.max_total_connections,
+                max_per_host_connections: common.max_per_host_connections,
+                idle_timeout_secs: u64::from(common.idle_timeout) * 60,
+            },
+            hooks: HooksConfig::default(),
+            ..SupervisorConfig::default()
+        };
+        let ports = Ports { usage: Arc::new(store.clone()), hooks: Arc::new(NoHooks) };
+        let actors = Supervisor::start(settings, ports);
+        let mut options = VfsOptions::from_config(common, &config.data_provider);
+        if let Some(path) = &mut options.temp_path {
+            *path = config_dir.resolve(&*path);
+            if !path.is_dir() {
+                return Err(Error::invalid(format!(
+                    "`common.temp_path`: {} is not an existing directory",
+                    path.display()
+                )));
+            }
+        }
+        let vfs = VfsServices::new(
+            options,
+            actors.quota.clone(),
+            actors.hooks.clone(),
+            metrics.clone(),
+            log.clone(),
+        );
+        let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"));
+        Ok(Self {
+            store,
+            login,
+            actors,
+            vfs,
+            metrics,
+            log,
+            log_control,
+            started_unix_secs: chrono::Utc::now().timestamp(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    fn scanner(&self) -> scanner::Scanner {
+        scanner::Scanner::new(self.vfs.clone(), self.started_unix_secs, self.stop.clone())
+    }
+
+    fn start_ssh(
+        &self,
+        binds: &[BindRequest],
+        config: &Config,
+        config_dir: &ConfigDir,
+    ) -> Result<Service> {
+        let parts = Parts {
+            registry: self.actors.registry.clone(),
+            login: self.login.clone(),
+            vfs: self.vfs.clone(),
+            metrics: self.metrics.clone(),
+            log: self.log.clone(),
+        };
+        ssh::server::start(
+            binds,
+            &config.sftpd,
+            &config.common,
+            config_dir.path(),
+            version::VERSION,
+            parts,
+        )
+    }
+
+    fn start_web(
+        &self,
+        config: &Config,
+        config_dir: &ConfigDir,
+        ssh: &ssh::server::Facts,
+        log_control: LogControl,
+    ) -> Result<WebHandle> {
+        let services = web::Services {
+            store: self.store.clone(),
+            login: self.login.clone(),
+            registry: self.actors.registry.clone(),
+            quota: self.actors.quota.clone(),
+            supervisor: self.actors.supervisor.clone(),
+            metrics: self.metrics.clone(),
+            log: self.log.clone(),
+            log_control,
+            track_quota: config.data_provider.track_quota,
+            backups_path: config_dir.resolve(&config.data_provider.backups_path),
+            facts: Arc::new(facts::Facts::new(ssh)),
+            scanner: Arc::new(self.scanner()),
+            version: facts::version(),
+            background: tokio::runtime::Handle::current(),
+        };
+        web::start(WebContext {
+            httpd: config.httpd.clone(),
+            telemetry: config.telemetry.clone(),
+            config_dir: config_dir.path().to_owned(),
+            services: Arc::new(services),
+        })
+    }
+
+    /// Serves until a signal says stop, then drains.
+    async fn run(
+        &self,
+        signals: &mut Signals,
+        ssh: Service,
+        web: Option<WebHandle>,
+        grace: Duration,
+    ) -> Result<()> {
+        let log = logging::for_sender(&self.log, "service");
+        let failure = loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Stop => break None,
+                    Signal::Reload => {
+                        // Nothing that this version reads can be reloaded without a
+                        // restart yet; connections are never dropped.
+                        tell_systemd(&[sd_notify::NotifyState::Reloading]);
+                        slog::info!(log, "reload requested");
+                        tell_systemd(&[sd_notify::NotifyState::Ready]);
+                    }
+                    Signal::RotateLog => {
+                        let Some(control) = self.log_control.clone() else { continue };
+                        // A failure is its own error line in the log.
+                        let rotated = tokio::task::spawn_blocking(move || control.rotate()).await;
+                        if let Ok(Err(error)) = rotated {
+                            slog::error!(log, "{error}");
+                        }
+                    }
+                },
+                failure = self.actors.supervisor.failed() => break Some(failure),
+            }
+        };
+        tell_systemd(&[sd_notify::NotifyState::Stopping]);
+        self.stop.cancel();
+        slog::info!(log, "stopping, grace time: {}s", grace.as_secs());
+        let stop = async {
+            ssh.stop_accepting().await;
+            let drained = self.actors.supervisor.shutdown(grace).await;
+            if let Some(web) = web {
+                web.stop(true).await;
+            }
+            drained
+        };
+        tokio::select! {
+            drained = stop => {
+                let how = if drained.0 { "every transfer finished" } else { "transfers were cut" };
+                slog::info!(log, "stopped, {how}");
+            }
+            () = signals.stop_again() => slog::warn!(log, "stopped at once by a second signal"),
+        }
+        match failure {
+            None => Ok(()),
+            Some(failure) => Err(Error::new(ErrorKind::Internal, failure.to_string())),
+        }
+    }
+}
+
+/// Tells systemd how far we are; without systemd this does nothing.
+fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    // Not being able to tell is not a reason to stop serving.
+    let _ = sd_notify::notify(states);
+}
+
+/// No hook can be configured yet, so none is ever asked.
+struct NoHooks;
+
+#[async_trait]
+impl HookRunner for NoHooks {
+    async fn notify(&self, _event: &actors::events::Event) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    async fn decide(&self, _event: &actors::events::Event) -> Result<Verdict, BoxError> {
+        Ok(Verdict::Allow)
+    }
+}

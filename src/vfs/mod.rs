@@ -1,0 +1,31 @@
+//! What a logged-in account sees and may do: the one place that applies
+//! permissions, quota, bandwidth, hooks, log lines and metrics to files.
+//!
+//! A protocol holds a [`Session`] and nothing below it. Each operation is the
+//! same sentence: resolve, decide, ask the hook, do it in storage, then the effects.
+
+mod attributes;
+mod directories;
+mod download;
+mod effects;
+mod ledger;
+mod links;
+mod listing;
+mod mounts;
+mod options;
+mod policy;
+mod remove;
+mod rename;
+pub mod scan;
+mod session;
+mod space;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod upload;
+
+pub use download::Download;
+pub use listing::Listing;
+pub use options::{VfsOptions, VfsServices};
+pub use session::{Session, SessionContext};
+pub use upload::{Upload, UploadOptions};

@@ -1,0 +1,169 @@
+//! The bandwidth limit of one transfer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actors::KillSwitch;
+use tokio::time::Instant;
+
+use super::effects::killed;
+use crate::error::Result;
+
+/// Unused time that may be caught up on: a transfer that was held up passes at
+/// most what the limit allows in this time without waiting.
+const LONGEST_CREDIT_NS: u64 = 100_000_000;
+
+/// A limit in bytes per second, kept by time: each byte has its moment, and
+/// whoever comes before it waits. Sleeping a little too long is made up for by
+/// the credit, so the rate is exact in the long run at any speed.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    bytes_per_sec: u64,
+    origin: Instant,
+    /// Nanoseconds after `origin` at which the next byte may pass.
+    next_ns: AtomicU64,
+}
+
+impl Throttle {
+    /// A limit in units of 1024 bytes per second; `None` for 0, which is no limit.
+    pub(super) fn from_kib_per_sec(limit: i64) -> Option<Self> {
+        let bytes_per_sec = u64::try_from(limit).ok()?.saturating_mul(1024);
+        (bytes_per_sec > 0).then(|| Self {
+            bytes_per_sec,
+            origin: Instant::now(),
+            next_ns: AtomicU64::new(0),
+        })
+    }
+
+    /// What passes in a tenth of a second.
+    pub(super) fn bytes_per_100_ms(&self) -> u64 {
+        self.bytes_per_sec / 10
+    }
+
+    /// Lets `bytes` pass if that needs no waiting.
+    pub(super) fn try_acquire(&self, bytes: usize) -> bool {
+        let now = self.now_ns();
+        let pass = |next| Some(self.after(next, now, bytes)).filter(|after| *after <= now);
+        self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pass).is_ok()
+    }
+
+    /// Waits until `bytes` may pass, or fails when the connection is killed.
+    pub(super) async fn acquire(&self, bytes: usize, kill: &KillSwitch) -> Result<()> {
+        let wait = self.reserve(self.now_ns(), bytes);
+        if wait.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = kill.fired() => Err(killed(kill)),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+
+    /// Gives back what was acquired and not used.
+    pub(super) fn refund(&self, bytes: usize) {
+        let cost = self.cost_ns(bytes);
+        let back = |next: u64| Some(next.saturating_sub(cost));
+        let _ = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
+    }
+
+    /// Takes the moments of `bytes`; how long until they may pass.
+    fn reserve(&self, now: u64, bytes: usize) -> Duration {
+        let mut after = now;
+        let _ = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            after = self.after(next, now, bytes);
+            Some(after)
+        });
+        Duration::from_nanos(after.saturating_sub(now))
+    }
+
+    /// The moment after `bytes` more, given the present one.
+    fn after(&self, next: u64, now: u64, bytes: usize) -> u64 {
+        next.max(now.saturating_sub(LONGEST_CREDIT_NS)).saturating_add(self.cost_ns(bytes))
+    }
+
+    fn cost_ns(&self, bytes: usize) -> u64 {
+        let cost = bytes as u128 * 1_000_000_000 / u128::from(self.bytes_per_sec);
+        u64::try_from(cost).unwrap_or(u64::MAX)
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEC: u64 = 1_000_000_000;
+
+    fn limit(kib_per_sec: i64) -> Throttle {
+        Throttle::from_kib_per_sec(kib_per_sec).unwrap()
+    }
+
+    /// Moves `total` bytes in pieces by a clock that wakes sleepers late;
+    /// how many nanoseconds it takes.
+    fn simulate(throttle: &Throttle, total: u64, piece: usize, late_ns: u64, work_ns: u64) -> u64 {
+        let (mut now, mut moved) = (0, 0);
+        while moved < total {
+            let wait = throttle.reserve(now, piece).as_nanos() as u64;
+            now += if wait > 0 { wait + late_ns } else { 0 } + work_ns;
+            moved += piece as u64;
+        }
+        now
+    }
+
+    #[test]
+    fn the_rate_is_exact_within_three_percent_at_any_speed() {
+        for kib_per_sec in [32, 100, 1024, 10 * 1024, 100 * 1024, 1024 * 1024] {
+            for piece in [4096, 32 * 1024, 256 * 1024] {
+                // Timers have a granularity of a millisecond, and workers are busy.
+                for late_ns in [0, 1_000_000, 20_000_000] {
+                    let throttle = limit(kib_per_sec);
+                    let rate = kib_per_sec as u64 * 1024;
+                    let total = rate * 10;
+                    let took = simulate(&throttle, total, piece, late_ns, 1_000);
+                    let want = total.div_ceil(piece as u64) * piece as u64 * SEC / rate;
+                    let off = took.abs_diff(want) as f64 / want as f64;
+                    assert!(off < 0.03, "{kib_per_sec} KiB/s by {piece}, {late_ns} ns late: {off}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_transfer_that_was_idle_catches_up_on_no_more_than_a_tenth_of_a_second() {
+        let throttle = limit(1000);
+        assert_eq!(throttle.reserve(0, 1024), Duration::from_millis(1));
+        // A minute later: 100 KiB at once, and not a byte more.
+        let now = 60 * SEC;
+        assert_eq!(throttle.reserve(now, 100 * 1024), Duration::ZERO);
+        assert_eq!(throttle.reserve(now, 10 * 1024), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn the_first_bytes_wait_for_their_moment_too() {
+        let throttle = limit(32);
+        assert_eq!(throttle.reserve(0, 32 * 1024), Duration::from_secs(1));
+        assert_eq!(throttle.reserve(0, 32 * 1024), Duration::from_secs(2));
+        throttle.refund(32 * 1024);
+        assert_eq!(throttle.reserve(0, 32 * 1024), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn zero_is_no_limit() {
+        assert!(Throttle::from_kib_per_sec(0).is_none());
+        assert!(Throttle::from_kib_per_sec(-1).is_none());
+        assert!(Throttle::from_kib_per_sec(i64::MAX).is_some());
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_when_the_connection_is_killed() {
+        let throttle = limit(1);
+        let kill = KillSwitch::new();
+        kill.fire(actors::KillReason::Shutdown);
+        let error = throttle.acquire(usize::MAX, &kill).await.unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::Aborted);
+        assert!(!throttle.try_acquire(1));
+    }
+}

@@ -1,0 +1,428 @@
+//! One file on its way from the client.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actors::{AbortReason, Denied, Direction, Lease, Limits, Transfer, Want};
+use bytes::Bytes;
+
+use super::effects::{QuotaHold, Running, UploadEnd, end_error, over_quota};
+use super::mounts::QuotaOwner;
+use super::policy::Operation;
+use super::session::Session;
+use super::throttle::Throttle;
+use crate::error::{Error, ErrorKind, Result};
+use crate::paths::VirtualPath;
+use crate::storage::{Atomicity, Metadata, SetAttributes, WriteHandle, WriteMode};
+
+/// How a file is opened for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UploadOptions {
+    /// Create the file when it is missing.
+    pub create: bool,
+    /// With `create`: fail with `AlreadyExists` when it is there.
+    pub exclusive: bool,
+    /// Start empty. Without it an existing file is continued or patched.
+    pub truncate: bool,
+    /// Every write goes to the end, whatever its offset.
+    pub append: bool,
+    /// The file is also read.
+    pub read: bool,
+    /// The client's wish for the mode of a new file; 0666 without one. The umask applies.
+    pub mode: Option<u32>,
+}
+
+/// An open upload. Ends with [`Upload::finish`]; dropped before, it is aborted.
+#[derive(Debug)]
+pub struct Upload {
+    running: Arc<Running>,
+    handle: Arc<dyn WriteHandle>,
+    throttle: Option<Throttle>,
+    /// For reading back.
+    read_throttle: Option<Throttle>,
+    appends: bool,
+    charge: Mutex<Charge>,
+    /// Taken by the end.
+    ending: Option<(Transfer, Box<UploadEnd>)>,
+}
+
+/// How much of the file's growth was taken from the lease. Rewriting a range or
+/// filling a hole is no growth.
+#[derive(Debug, Default)]
+struct Charge {
+    /// The size that is paid for: written so far, or counted for the account already.
+    paid_to: u64,
+    /// Paid for an append that was not written in the end.
+    prepaid: u64,
+}
+
+impl Charge {
+    /// What a write that ends at `end` costs; appends cost their length.
+    fn growth(&self, end: u64, append: Option<u64>) -> u64 {
+        match append {
+            Some(len) => len.saturating_sub(self.prepaid),
+            None => end.saturating_sub(self.paid_to),
+        }
+    }
+
+    fn paid(&mut self, end: u64, append: Option<u64>) {
+        match append {
+            Some(len) => self.prepaid = self.prepaid.saturating_sub(len),
+            None => self.paid_to = self.paid_to.max(end),
+        }
+    }
+}
+
+impl Session {
+    /// Opens `path` for writing.
+    ///
+    /// # Errors
+    /// `PermissionDenied` also when the file exists and may not be overwritten;
+    /// `QuotaExceeded` when the account has no room for a byte or a file more.
+    pub async fn begin_upload(&self, path: &VirtualPath, options: UploadOptions) -> Result<Upload> {
+        let place = self.enter(Operation::CreateFile(path), path)?;
+        let may_overwrite = self.may(Operation::OverwriteFile(path));
+        if !options.create {
+            self.decide(Operation::OverwriteFile(path))?;
+        }
+        if options.read {
+            self.decide(Operation::Download(path))?;
+        }
+        self.origin.ask_hook(actors::FsAction::PreUpload, path, &place).await?;
+
+        let atomic = self.origin.services.options().upload_mode;
+        let mut how = WriteMode {
+            create: options.create,
+            // Who may not overwrite can only create; that is decided with the
+            // opening itself, so nothing can come in between.
+            exclusive: options.exclusive || !may_overwrite,
+            truncate: options.truncate,
+            append: options.append,
+            read: options.read,
+            atomic,
+            mode: self.mode_of_new(path, 0o666, options.mode),
+            owner: self.owner_of_new(),
+        };
+        let reserved = match &place.mount.quota {
+            None => None,
+            Some(owner) => Some(self.reserve(owner, &mut how).await?),
+        };
+        let must_exist = options.create && !how.create;
+        // In place, a counted file is emptied only when the ledger knows of it.
+        let empty_later = reserved.is_some() && atomic == Atomicity::Direct && how.truncate;
+        how.truncate &= !empty_later;
+
+        let storage = place.mount.storage.clone();
+        let storage_path = place.path.clone();
+        let quota_owner = place.mount.quota.clone();
+        let (running, transfer) =
+            Running::begin(&self.origin, Direction::Upload, path, place).await?;
+        let handle =
+            storage.open_write(&storage_path, how).await.map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists if !options.exclusive => Error::new(
+                    ErrorKind::PermissionDenied,
+                    format!("permission overwrite is missing for {path}"),
+                ),
+                ErrorKind::NotFound if must_exist => over_quota(),
+                _ => error,
+            })?;
+
+        let replaced = handle.replaced_size();
+        let (quota, paid_to) = match (reserved, quota_owner) {
+            (Some(lease), Some(owner)) => {
+                let (hold, paid_to) =
+                    self.hold(&owner, lease, &*handle, atomic, options.truncate).await?;
+                (Some(hold), paid_to)
+            }
+            _ => (None, 0),
+        };
+        let end = UploadEnd { running: running.clone(), handle: handle.clone(), quota };
+        let user = &self.origin.user;
+        let upload = Upload {
+            running,
+            handle,
+            throttle: Throttle::from_kib_per_sec(user.upload_bandwidth),
+            read_throttle: Throttle::from_kib_per_sec(user.download_bandwidth),
+            appends: options.append,
+            charge: Mutex::new(Charge { paid_to, prepaid: 0 }),
+            ending: Some((transfer, Box::new(end))),
+        };
+        if empty_later && replaced.is_some_and(|size| size > 0) {
+            let empty = SetAttributes { size: Some(0), ..SetAttributes::default() };
+            // On an error the upload is dropped, and so aborted.
+            upload.handle.set_attributes(empty).await?;
+        }
+        Ok(upload)
+    }
+
+    /// Reserves for a file that may be new. Without room for another file an
+    /// existing one can still be written.
+    async fn reserve(&self, owner: &QuotaOwner, how: &mut WriteMode) -> Result<Lease> {
+        let quota = &self.origin.services.quota;
+        let reserve =
+            |files| quota.reserve(owner.account.clone(), owner.limits, Want { bytes: 0, files });
+        let reserved = match reserve(u64::from(how.create)).await {
+            Err(Denied::Files) if !how.exclusive => {
+                how.create = false;
+                reserve(0).await
+            }
+            reserved => reserved,
+        };
+        reserved.map_err(denied)
+    }
+
+    /// What an opened upload holds of the quota, and up to which size the file
+    /// is paid for.
+    async fn hold(
+        &self,
+        owner: &QuotaOwner,
+        lease: Lease,
+        handle: &dyn WriteHandle,
+        atomic: Atomicity,
+        truncates: bool,
+    ) -> Result<(QuotaHold, u64)> {
+        let replaced = handle.replaced_size();
+        if atomic != Atomicity::Direct {
+            // The old file stays until the rename and is credited only then;
+            // continuing it costs what is added.
+            let paid_to = if truncates { 0 } else { replaced.unwrap_or(0) };
+            return Ok((QuotaHold { lease, entry: None }, paid_to));
+        }
+        // The size now, not when it was opened: another upload may have ended since.
+        let found = handle.metadata().await?;
+        let before = replaced.map(|_| found.size);
+        let entry = self.origin.services.ledger.enter(&owner.account, found.id, before);
+        let paid_to = entry.counted().unwrap_or(0);
+        Ok((QuotaHold { lease, entry: Some(entry) }, paid_to))
+    }
+}
+
+/// Without a size or file limit a lease is never denied.
+pub(super) fn denied(denied: Denied) -> Error {
+    match denied {
+        Denied::Size | Denied::Files => over_quota(),
+        Denied::Unavailable(_) => {
+            Error::with_source(ErrorKind::Unavailable, "check the quota", denied)
+        }
+    }
+}
+
+impl Upload {
+    /// Writes all of `data` at `offset` if nothing has to be waited for: quota,
+    /// bandwidth and storage. `None` otherwise, and then nothing was written:
+    /// [`Upload::write_at`] waits. After an error the upload has failed and can
+    /// only be ended.
+    pub fn try_write_at(&self, offset: u64, data: &[u8]) -> Option<Result<()>> {
+        if let Err(error) = self.running.require_sound() {
+            return Some(Err(error));
+        }
+        let lease = self.limited_lease();
+        if let Some(lease) = lease
+            && self.try_pay(lease, offset, data.len()).is_err()
+        {
+            return None;
+        }
+        if self.throttle.as_ref().is_some_and(|throttle| !throttle.try_acquire(data.len())) {
+            self.unpay_append(lease, data.len());
+            return None;
+        }
+        match self.handle.try_write_at(offset, data) {
+            Some(written) => Some(self.written(written, data.len())),
+            None => {
+                if let Some(throttle) = &self.throttle {
+                    throttle.refund(data.len());
+                }
+                self.unpay_append(lease, data.len());
+                None
+            }
+        }
+    }
+
+    /// Writes all of `data` at `offset`, waiting for quota, bandwidth and storage.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` when the account has no room for it; `Aborted` when the
+    /// connection is killed meanwhile. After any error the upload has failed.
+    pub async fn write_at(&self, offset: u64, data: Bytes) -> Result<()> {
+        self.running.require_sound()?;
+        let len = data.len();
+        if let Some(lease) = self.limited_lease() {
+            let paid = self.pay(lease, offset.saturating_add(len as u64), self.append_len(len));
+            paid.await.map_err(|error| self.running.fail(error))?;
+        }
+        if let Some(throttle) = &self.throttle {
+            let acquired = throttle.acquire(len, self.running.kill()).await;
+            acquired.map_err(|error| self.running.fail(error))?;
+        }
+        let written = self.handle.write_at(offset, data).await;
+        self.written(written, len)
+    }
+
+    fn written(&self, written: Result<()>, len: usize) -> Result<()> {
+        match written {
+            Ok(()) => {
+                self.running.meter.add(len as u64);
+                Ok(())
+            }
+            Err(error) => Err(self.running.fail(error)),
+        }
+    }
+
+    /// Reads back, if opened with `read`: `None` when that needs waiting; less
+    /// than all of `buf` means that the file ends there.
+    pub fn try_read_at(&self, offset: u64, buf: &mut [u8]) -> Option<Result<usize>> {
+        if let Err(error) = self.running.require_sound() {
+            return Some(Err(error));
+        }
+        if self.read_throttle.as_ref().is_some_and(|throttle| !throttle.try_acquire(buf.len())) {
+            return None;
+        }
+        let read = self.handle.try_read_at(offset, buf);
+        if let Some(throttle) = &self.read_throttle {
+            let used = read.as_ref().and_then(|read| read.as_ref().ok()).copied().unwrap_or(0);
+            throttle.refund(buf.len().saturating_sub(used));
+        }
+        read
+    }
+
+    /// Up to `len` bytes from `offset`, if opened with `read`; fewer only at the end.
+    pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+        self.running.require_sound()?;
+        let read = self.handle.read_at(offset, len).await?;
+        if let Some(throttle) = &self.read_throttle {
+            throttle.acquire(read.len(), self.running.kill()).await?;
+        }
+        Ok(read)
+    }
+
+    /// Of what is written so far.
+    pub async fn metadata(&self) -> Result<Metadata> {
+        self.running.require_sound()?;
+        self.handle.metadata().await
+    }
+
+    /// Makes what is written durable.
+    pub async fn sync(&self) -> Result<()> {
+        self.running.require_sound()?;
+        self.handle.sync().await
+    }
+
+    pub(super) fn handle(&self) -> &dyn WriteHandle {
+        &*self.handle
+    }
+
+    pub(super) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Pays for a file that is made `size` bytes long.
+    pub(super) async fn pay_up_to(&self, size: u64) -> Result<()> {
+        match self.limited_lease() {
+            None => Ok(()),
+            Some(lease) => self.pay(lease, size, None).await,
+        }
+    }
+
+    /// Ends the upload: the file is complete under its name when this returns
+    /// without an error. It goes on to its end also when the caller does not wait.
+    ///
+    /// # Errors
+    /// What made the upload fail before; what failed at the end; `Aborted` when
+    /// the connection was killed.
+    pub async fn finish(mut self) -> Result<()> {
+        let Some((transfer, end)) = self.ending.take() else {
+            return Err(Error::internal("an upload was ended twice"));
+        };
+        transfer.finish(end).await.map_err(end_error)
+    }
+
+    /// The lease, if bytes are limited at all.
+    fn limited_lease(&self) -> Option<&Lease> {
+        let (_, end) = self.ending.as_ref()?;
+        end.quota.as_ref().map(|hold| &hold.lease).filter(|lease| lease.is_limited())
+    }
+
+    fn append_len(&self, len: usize) -> Option<u64> {
+        self.appends.then_some(len as u64)
+    }
+
+    /// Pays for a write from the lease; `Err` has what the lease lacks.
+    fn try_pay(&self, lease: &Lease, offset: u64, len: usize) -> Result<(), u64> {
+        self.try_pay_up_to(lease, offset.saturating_add(len as u64), self.append_len(len))
+    }
+
+    fn try_pay_up_to(&self, lease: &Lease, end: u64, append: Option<u64>) -> Result<(), u64> {
+        let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
+        let growth = charge.growth(end, append);
+        if growth > 0 && !lease.take(growth) {
+            return Err(growth);
+        }
+        charge.paid(end, append);
+        Ok(())
+    }
+
+    async fn pay(&self, lease: &Lease, end: u64, append: Option<u64>) -> Result<()> {
+        // Another write of this upload may take what was renewed: then again.
+        while let Err(missing) = self.try_pay_up_to(lease, end, append) {
+            self.running.require_sound()?;
+            lease.renew(missing).await.map_err(denied)?;
+        }
+        Ok(())
+    }
+
+    /// An append that is tried again must not be paid twice.
+    fn unpay_append(&self, lease: Option<&Lease>, len: usize) {
+        if lease.is_some() && self.appends {
+            let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
+            charge.prepaid = charge.prepaid.saturating_add(len as u64);
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some((transfer, end)) = self.ending.take() {
+            transfer.abort(end, AbortReason::Dropped);
+        }
+    }
+}
+
+/// Used where a path is made longer without an upload.
+pub(super) async fn reserve_growth(
+    session: &Session,
+    owner: &QuotaOwner,
+    bytes: u64,
+) -> Result<Lease> {
+    let limits = Limits { files: None, ..owner.limits };
+    let want = Want { bytes, files: 0 };
+    let quota = &session.origin.services.quota;
+    quota.reserve(owner.account.clone(), limits, want).await.map_err(denied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_growth_is_charged() {
+        let mut charge = Charge { paid_to: 100, prepaid: 0 };
+        let mut pay = |end| {
+            let growth = charge.growth(end, None);
+            charge.paid(end, None);
+            growth
+        };
+        assert_eq!([50, 100, 150, 120, 150, 1000, 500, 1001].map(&mut pay), {
+            [0, 0, 50, 0, 0, 850, 0, 1]
+        });
+    }
+
+    #[test]
+    fn an_append_that_was_paid_and_not_written_is_not_paid_again() {
+        let mut charge = Charge::default();
+        assert_eq!(charge.growth(0, Some(10)), 10);
+        charge.paid(0, Some(10));
+        charge.prepaid += 10;
+        assert_eq!(charge.growth(0, Some(10)), 0);
+        charge.paid(0, Some(10));
+        assert_eq!(charge.growth(0, Some(10)), 10);
+    }
+}

@@ -1,0 +1,126 @@
+//! Who gets in, and who does not.
+
+mod common;
+
+use common::TestServer;
+use common::clients::{has, public_key, text};
+use serde_json::json;
+
+/// Password login through a real client; true when it got a session.
+fn password_login(server: &TestServer, username: &str, password: &str) -> Option<bool> {
+    let python = common::clients::python()?;
+    let out = std::process::Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/login.py"))
+        .args(["127.0.0.1", &server.sftp_port.to_string(), username, password])
+        .output()
+        .unwrap();
+    match out.status.code() {
+        Some(0) => Some(true),
+        Some(10) => Some(false),
+        _ => panic!("login client failed: {}", text(&out)),
+    }
+}
+
+#[test]
+fn passwords_and_several_keys_open_the_same_account() {
+    if !has("sftp") {
+        return;
+    }
+    let server = TestServer::start();
+    let other =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS other";
+    server.add_user("alice", json!({"public_keys": [other, public_key()]}));
+    server.sftp_ok("alice", "ls\n");
+    let Some(right) = password_login(&server, "alice", common::server::PASSWORD) else { return };
+    assert!(right);
+    assert_eq!(password_login(&server, "alice", "wrong"), Some(false));
+    assert_eq!(password_login(&server, "nobody", common::server::PASSWORD), Some(false));
+    let line = server.wait_for_log("failed password", |line| {
+        line["sender"] == "connection_failed" && line["username"] == "nobody"
+    });
+    assert_eq!(line["login_type"], "password");
+    assert_eq!(line["client_ip"], "127.0.0.1");
+    assert!(!server.log_text().contains(common::server::PASSWORD), "password in the log");
+}
+
+#[test]
+fn account_rules_refuse_a_login() {
+    if !has("sftp") {
+        return;
+    }
+    let server = TestServer::start();
+    let key = json!([public_key()]);
+    let refused = [
+        ("disabled", json!({"status": 0})),
+        ("expired", json!({"expiration_date": 1_000_000_000_000u64})),
+        ("elsewhere", json!({"filters": {"allowed_ip": ["192.0.2.0/24"]}})),
+        ("denied", json!({"filters": {"denied_ip": ["127.0.0.0/8"]}})),
+        ("nokeys", json!({"filters": {"denied_login_methods": ["publickey"]}})),
+        ("nossh", json!({"filters": {"denied_protocols": ["SSH"]}})),
+    ];
+    for (name, mut changes) in refused {
+        changes["public_keys"] = key.clone();
+        server.add_user(name, changes);
+        let out = server.sftp(name, "ls\n");
+        assert!(!out.status.success(), "{name} got in");
+        assert!(text(&out).contains("Permission denied"), "{name}: {}", text(&out));
+    }
+    server.add_user(
+        "allowed",
+        json!({"public_keys": key, "filters": {"allowed_ip": ["127.0.0.1"]},
+               "expiration_date": 4_102_444_800_000u64}),
+    );
+    server.sftp_ok("allowed", "ls\n");
+}
+
+#[test]
+fn sessions_beyond_the_accounts_limit_are_refused() {
+    if !has("sftp") {
+        return;
+    }
+    let server = TestServer::start();
+    server.add_user("alice", json!({"public_keys": [public_key()], "max_sessions": 1}));
+    let mut first = server
+        .sftp_command("alice", &[])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let api = server.api();
+    common::server::eventually("the first session", || api.connections().len() == 1);
+    let out = server.sftp("alice", "ls\n");
+    assert!(!out.status.success(), "a second session was allowed");
+    drop(first.stdin.take());
+    assert!(first.wait().unwrap().success());
+    common::server::eventually("the first session's end", || api.connections().is_empty());
+    server.sftp_ok("alice", "ls\n");
+}
+
+#[test]
+fn guessing_ends_after_the_configured_tries() {
+    if common::clients::python().is_none() {
+        return;
+    }
+    let server = TestServer::with(&[("SFTPD__MAX_AUTH_TRIES", "2")]);
+    server.add_key_user("alice");
+    let out = server.python_client("guess.py", "alice", ["5"]).unwrap();
+    assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "2", "{}", text(&out));
+}
+
+#[test]
+fn the_login_banner_is_shown() {
+    if !has("ssh") {
+        return;
+    }
+    let mut server = TestServer::prepare(&[("SFTPD__LOGIN_BANNER_FILE", "banner.txt")]);
+    std::fs::write(server.dir().join("banner.txt"), "authorised users only\n").unwrap();
+    server.launch();
+    // OpenSSH's first value of an option wins, so this comes before the quiet ones.
+    let out = std::process::Command::new("ssh")
+        .args(["-o", "LogLevel=INFO"])
+        .args(server.ssh_options())
+        .args(["-p", &server.sftp_port.to_string(), "nobody@127.0.0.1"])
+        .output()
+        .unwrap();
+    assert!(text(&out).contains("authorised users only"), "{}", text(&out));
+}

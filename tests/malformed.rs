@@ -1,0 +1,30 @@
+//! Hostile SFTP clients: each gets a status or loses its channel; the server lives.
+
+mod common;
+
+use common::TestServer;
+use common::clients::text;
+
+#[test]
+fn malformed_packets_get_a_status_or_a_closed_channel() {
+    let server = TestServer::start();
+    server.add_user("mallory", serde_json::json!({}));
+    let Some(out) = server.python_client("malformed.py", "mallory", [""; 0]) else { return };
+    assert!(out.status.success(), "{}", text(&out));
+    assert!(!server.log_text().contains("panic"), "{}", server.output());
+}
+
+#[test]
+fn a_client_that_never_reads_is_cut_off_in_bounded_memory() {
+    let server = TestServer::start();
+    server.add_user("mallory", serde_json::json!({}));
+    std::fs::create_dir_all(server.home("mallory")).unwrap();
+    let big = std::fs::File::create(server.home("mallory").join("big")).unwrap();
+    big.set_len(50_000_000).unwrap();
+    let Some(out) = server.python_client("flood.py", "mallory", [""; 0]) else { return };
+    assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "disconnected", "{}", text(&out));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak_kib: u64 = peak.trim().trim_end_matches(" kB").trim().parse().unwrap();
+    assert!(peak_kib < 200_000, "peak memory {peak_kib} KiB");
+}

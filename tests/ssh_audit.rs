@@ -1,0 +1,25 @@
+//! The defaults hold nothing an auditor calls weak.
+
+mod common;
+
+use std::process::Command;
+
+use common::TestServer;
+use common::clients::{python, text};
+
+#[test]
+fn ssh_audit_finds_no_weak_algorithm() {
+    let Some(python) = python() else { return };
+    // With the default host keys, as a first start makes them.
+    let server = TestServer::with(&[("SFTPD__HOST_KEYS", "")]);
+    let out = Command::new(python)
+        .args(["-m", "ssh_audit", "--no-colors", "--level=warn", "--skip-rate-test"])
+        .args(["-p", &server.sftp_port.to_string(), "127.0.0.1"])
+        .output()
+        .unwrap();
+    let shown = text(&out);
+    assert!(shown.contains("algorithms") || out.status.success(), "{shown}");
+    for line in shown.lines() {
+        assert!(!line.contains("[fail]") && !line.contains("[warn]"), "{line}\n{shown}");
+    }
+}
