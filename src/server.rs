@@ -99,8 +99,7 @@ async fn serve_until_stopped(
     let passwords = Passwords::new(&config.data_provider)?;
     let store =
         Store::open(&config.data_provider, loaded.config_dir.path(), Arc::new(passwords.clone()))?;
-    let core =
-        Core::start(config, &loaded.config_dir, store, passwords, Some(log_control.clone()), log)?;
+    let core = Core::start(config, &loaded.config_dir, store, passwords, Some(log_control), log)?;
 
     load_dump(&core, &options.load_data).await?;
     if config.data_provider.create_default_admin {
@@ -114,7 +113,7 @@ async fn serve_until_stopped(
 
     let binds = BindRequest::from_config(&config.sftpd);
     let ssh = core.start_ssh(&binds, config, &loaded.config_dir)?;
-    let web = core.start_web(config, &loaded.config_dir, ssh.facts(), log_control.clone())?;
+    let web = core.start_web(config, &loaded.config_dir, ssh.facts())?;
     let has_http = config.httpd.bindings.iter().any(|binding| binding.is_enabled());
     if ssh.facts().bindings.is_empty() && !has_http {
         return Err(Error::invalid("no service is enabled: every binding has port 0"));
@@ -303,7 +302,6 @@ impl Core {
         config: &Config,
         config_dir: &ConfigDir,
         ssh: &ssh::server::Facts,
-        log_control: LogControl,
     ) -> Result<WebHandle> {
         let services = web::Services {
             store: self.store.clone(),
@@ -313,7 +311,7 @@ impl Core {
             supervisor: self.actors.supervisor.clone(),
             metrics: self.metrics.clone(),
             log: self.log.clone(),
-            log_control,
+            log_control: self.log_control.clone(),
             track_quota: config.data_provider.track_quota,
             backups_path: config_dir.resolve(&config.data_provider.backups_path),
             facts: Arc::new(facts::Facts::new(ssh)),

@@ -208,8 +208,8 @@ fn psftp_and_pscp_of_putty() {
     assert_same(&tree, &local.path().join("down"));
     let mut pscp = Command::new("pscp");
     common(&mut pscp);
-    run(pscp.args(["-sftp", "-r", "-p"]).arg(&tree).arg("alice@127.0.0.1:again"));
-    assert_same(&tree, &server.home("alice").join("again"));
+    run(pscp.args(["-sftp", "-r", "-p"]).arg(&tree).arg("alice@127.0.0.1:."));
+    assert_same(&tree, &server.home("alice").join("tree"));
 }
 
 #[test]

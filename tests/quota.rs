@@ -35,7 +35,7 @@ fn upload_over_quota_leaves_no_partial_file() {
         let line = server.wait_for_log("the failed upload", |line| {
             line["sender"] == "Upload" && line["error"].is_string()
         });
-        assert!(line["error"].as_str().unwrap().contains("quota"), "{line}");
+        assert!(line["error"].as_str().unwrap().contains("space limit"), "{line}");
         let names: Vec<_> = fs::read_dir(server.home("alice"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -20,6 +20,11 @@ fn ssh_audit_finds_no_weak_algorithm() {
     let shown = text(&out);
     assert!(shown.contains("algorithms") || out.status.success(), "{shown}");
     for line in shown.lines() {
+        // Classic key exchanges stay for clients without a post-quantum one, which is
+        // preferred; the auditor notes each of them.
+        if line.contains("does not provide protection against post-quantum attacks") {
+            continue;
+        }
         assert!(!line.contains("[fail]") && !line.contains("[warn]"), "{line}\n{shown}");
     }
 }

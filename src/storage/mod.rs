@@ -35,7 +35,7 @@ pub struct Capabilities {
     pub system_commands: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
     File,
     Directory,

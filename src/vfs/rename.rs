@@ -20,25 +20,26 @@ impl Session {
     pub async fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
         let started = Instant::now();
         self.origin.require_alive()?;
-        let (source, target) = (self.mounts.resolve(from), self.mounts.resolve(to));
-        // Who may rename nothing here learns nothing either.
-        if ![Renamed::File, Renamed::Symlink, Renamed::Directory]
-            .into_iter()
-            .any(|what| self.may(Operation::Rename(what, from, to)))
-        {
-            return self.decide(Operation::Rename(Renamed::File, from, to));
+        // What it is matters only where the answers differ; and who may rename
+        // nothing here does not learn what exists.
+        let rename = |what| self.decide(Operation::Rename(what, from, to));
+        let answers = [Renamed::File, Renamed::Symlink, Renamed::Directory].map(rename);
+        if answers.iter().all(Result::is_err) {
+            return rename(Renamed::File);
         }
+        let (source, target) = (self.mounts.resolve(from), self.mounts.resolve(to));
         if !source.is_in_same_mount(&target) {
             let context = format!("rename {from} to {to}: they are in different storages");
             return Err(Error::new(ErrorKind::Unsupported, context));
         }
         let storage = &source.mount.storage;
-        let what = match storage.lstat(&source.path).await?.kind {
-            FileKind::Directory => Renamed::Directory,
-            FileKind::Symlink => Renamed::Symlink,
-            FileKind::File | FileKind::Other => Renamed::File,
-        };
-        self.decide(Operation::Rename(what, from, to))?;
+        if answers.iter().any(Result::is_err) {
+            rename(match storage.lstat(&source.path).await?.kind {
+                FileKind::Directory => Renamed::Directory,
+                FileKind::Symlink => Renamed::Symlink,
+                FileKind::File | FileKind::Other => Renamed::File,
+            })?;
+        }
         let may_replace = self.may(Operation::ReplaceByRename(to));
         let renamed = storage.rename(&source.path, &target.path, may_replace).await;
         let replaced = renamed.map_err(|error| match error.kind() {

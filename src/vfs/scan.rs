@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Folder, User};
 use crate::paths::StoragePath;
 use crate::storage::local::LocalStorage;
-use crate::storage::{EntryStream, FileKind, Storage};
+use crate::storage::{Entry, EntryStream, FileKind, Storage};
 
 /// How far a scan is; for whoever watches it.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl ScanProgress {
 /// uploads do not count, and those that a killed server left behind, last
 /// modified before `started_unix_secs`, are removed.
 ///
-/// Holds one open directory per level and one batch of entries in memory.
+/// Holds one open directory and at most one batch of names per level.
 /// `cancel` ends it with `Aborted`.
 pub async fn scan_user(
     user: &User,
@@ -56,13 +56,7 @@ pub async fn scan_user(
     cancel: &CancellationToken,
 ) -> Result<Usage> {
     let account = AccountId::user(user.username.as_str());
-    let home = PathBuf::from(&user.home_dir);
-    let storage = match LocalStorage::open_offloaded(home, None, None).await {
-        Ok(storage) => storage,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Usage::default()),
-        Err(error) => return Err(error),
-    };
-    scan_storage(&storage, &account, services, started_unix_secs, progress, cancel).await
+    scan_directory(&user.home_dir, &account, services, started_unix_secs, progress, cancel).await
 }
 
 /// As [`scan_user`], for a folder whoever has it mounted.
@@ -74,13 +68,32 @@ pub async fn scan_folder(
     cancel: &CancellationToken,
 ) -> Result<Usage> {
     let account = AccountId::folder(folder.name.as_str());
-    let path = PathBuf::from(&folder.mapped_path);
-    let storage = match LocalStorage::open_offloaded(path, None, None).await {
+    let path = &folder.mapped_path;
+    scan_directory(path, &account, services, started_unix_secs, progress, cancel).await
+}
+
+async fn scan_directory(
+    path: &str,
+    account: &AccountId,
+    services: &VfsServices,
+    started_unix_secs: i64,
+    progress: &ScanProgress,
+    cancel: &CancellationToken,
+) -> Result<Usage> {
+    let storage = match LocalStorage::open_offloaded(PathBuf::from(path), None, None).await {
         Ok(storage) => storage,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Usage::default()),
         Err(error) => return Err(error),
     };
-    scan_storage(&storage, &account, services, started_unix_secs, progress, cancel).await
+    scan_storage(&storage, account, services, started_unix_secs, progress, cancel).await
+}
+
+/// A directory that the walk is in.
+struct Level {
+    path: StoragePath,
+    entries: Box<dyn EntryStream>,
+    /// Of the last batch, not entered yet.
+    directories: Vec<Vec<u8>>,
 }
 
 async fn scan_storage(
@@ -92,53 +105,47 @@ async fn scan_storage(
     cancel: &CancellationToken,
 ) -> Result<Usage> {
     const BATCH: usize = 1000;
-    /// No path that the system takes is deeper.
-    const MAX_DEPTH: usize = 2048;
     let mut usage = Usage::default();
-    let root = StoragePath::root();
-    let mut open: Vec<(StoragePath, Box<dyn EntryStream>)> =
-        vec![(root.clone(), storage.list(&root).await?)];
-    let mut found: Vec<(StoragePath, crate::storage::Metadata)> = Vec::new();
-    progress.directories.fetch_add(1, Ordering::Relaxed);
+    let mut levels: Vec<Level> = Vec::new();
+    let mut next = Some(StoragePath::root());
     loop {
         if cancel.is_cancelled() {
             return Err(Error::new(ErrorKind::Aborted, "the quota scan was cancelled"));
         }
-        // Directories of the last batch first, so that what waits stays small.
-        if let Some((path, metadata)) = found.pop() {
-            if metadata.kind == FileKind::Directory && open.len() < MAX_DEPTH {
-                match storage.list(&path).await {
-                    Ok(entries) => {
-                        open.push((path, entries));
-                        progress.directories.fetch_add(1, Ordering::Relaxed);
-                    }
-                    // Gone, replaced, or closed to us since it was listed.
-                    Err(error) if is_passing(error.kind()) => {}
-                    Err(error) => return Err(error),
+        if let Some(path) = next.take() {
+            match storage.list(&path).await {
+                Ok(entries) => {
+                    levels.push(Level { path, entries, directories: Vec::new() });
+                    progress.directories.fetch_add(1, Ordering::Relaxed);
                 }
+                Err(error) if is_passing(error.kind()) => {}
+                Err(error) => return Err(error),
             }
+        }
+        let Some(Level { path, entries, directories }) = levels.last_mut() else {
+            return Ok(usage);
+        };
+        if let Some(name) = directories.pop() {
+            next = Some(path.join(&name));
             continue;
         }
-        let Some((dir, entries)) = open.last_mut() else { return Ok(usage) };
         let batch = entries.next_batch(BATCH).await?;
         if batch.is_empty() {
-            open.pop();
+            levels.pop();
             continue;
         }
-        for entry in batch {
-            let path = dir.join(&entry.name);
-            match entry.metadata.kind {
-                FileKind::Directory => found.push((path, entry.metadata)),
-                FileKind::File if storage.is_temporary(&entry.name) => {
-                    // Counted if it is a file of the user's with an unlucky name.
-                    match storage.remove_abandoned(&path, started_unix_secs).await {
+        for Entry { name, metadata } in batch {
+            match metadata.kind {
+                FileKind::Directory => directories.push(name),
+                FileKind::File if storage.is_temporary(&name) => {
+                    match storage.remove_abandoned(&path.join(&name), started_unix_secs).await {
                         Ok(_) => {}
                         Err(error) if is_passing(error.kind()) => {}
                         Err(error) => return Err(error),
                     }
                 }
                 FileKind::File => {
-                    if let Some(size) = services.ledger.counted(account, &entry.metadata) {
+                    if let Some(size) = services.ledger.counted(account, &metadata) {
                         usage.files += 1;
                         usage.size = usage.size.saturating_add(size);
                     }
@@ -151,7 +158,8 @@ async fn scan_storage(
     }
 }
 
-/// What a tree that is in use does to a walk.
+/// What a walk meets in a tree that is in use: gone, replaced, or closed to us
+/// since it was listed; also a path that has become too long to name.
 fn is_passing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied)
 }

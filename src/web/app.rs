@@ -34,8 +34,8 @@ pub struct Services {
     pub supervisor: Supervisor,
     pub metrics: Arc<Metrics>,
     pub log: Logger,
-    /// For the number of dropped log lines.
-    pub log_control: LogControl,
+    /// For the number of dropped log lines; `None` where no log can drop any.
+    pub log_control: Option<LogControl>,
     /// Whether used quota is tracked at all.
     pub track_quota: TrackQuota,
     /// Where dumps are written and looked for; absolute.

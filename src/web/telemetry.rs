@@ -9,6 +9,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse};
 
 use crate::error::Error;
+use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::web::app::Services;
 use crate::web::auth::BasicCredentials;
@@ -87,5 +88,6 @@ async fn update_gauges(services: &Services) {
         metrics.set_active_sessions(services.registry.list().await.len());
     }
     metrics.set_health(&health);
-    metrics.set_dropped_log_lines(services.log_control.dropped_lines());
+    let dropped_lines = services.log_control.as_ref().map_or(0, LogControl::dropped_lines);
+    metrics.set_dropped_log_lines(dropped_lines);
 }

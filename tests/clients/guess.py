@@ -1,22 +1,29 @@
 """Guesses passwords on one connection; prints how many the server looked at."""
+import asyncio
 import sys
 
-import paramiko
+import asyncssh
 
 host, port, user, _password, tries = sys.argv[1:6]
-transport = paramiko.Transport((host, int(port)))
-transport.start_client(timeout=20)
-refused = 0
-for attempt in range(int(tries)):
+asked = 0
+
+
+class Guesser(asyncssh.SSHClient):
+    def password_auth_requested(self):
+        global asked
+        asked += 1
+        return f"guess-{asked}" if asked <= int(tries) else None
+
+
+async def main():
     try:
-        transport.auth_password(user, f"guess-{attempt}", fallback=False)
+        await asyncssh.connect(
+            host, int(port), username=user, known_hosts=None, client_keys=None, config=None,
+            client_factory=Guesser, preferred_auth="password",
+        )
         sys.exit("a guess was accepted")
-    except paramiko.AuthenticationException:
-        # A closed connection raises the same class: only an answer counts.
-        if not transport.is_active():
-            break
-        refused += 1
-    except (paramiko.SSHException, EOFError):
-        break
-print(refused)
-transport.close()
+    except (asyncssh.Error, OSError):
+        print(asked)
+
+
+asyncio.run(main())

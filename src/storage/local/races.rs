@@ -71,6 +71,16 @@ fn swapper(pairs: Vec<(Name, Name)>, stop: Arc<AtomicBool>) -> impl FnOnce() {
     }
 }
 
+/// Ends the hostile threads, also when the test fails.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn held(dir: PathBuf) -> Arc<OwnedFd> {
     Arc::new(openat(CWD, &dir, DIRECTORY, Mode::empty()).unwrap())
 }
@@ -79,7 +89,7 @@ async fn run(resolver: fn(rustix::fd::BorrowedFd<'_>) -> Box<dyn beneath::Resolv
     let arena = arena();
     let storage = LocalStorage::open_with(&arena.root, None, resolver).unwrap();
     let before = fingerprint(&arena.outside);
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Stop::default();
     let root = held(arena.root.clone());
     let (swap, elsewhere) = (held(arena.root.join("swap")), held(arena.root.join("elsewhere")));
     let hostile = [
@@ -92,7 +102,7 @@ async fn run(resolver: fn(rustix::fd::BorrowedFd<'_>) -> Box<dyn beneath::Resolv
             .map(|other| ((swap.clone(), "file"), (elsewhere.clone(), other)))
             .to_vec(),
     ]
-    .map(|pairs| std::thread::spawn(swapper(pairs, stop.clone())));
+    .map(|pairs| std::thread::spawn(swapper(pairs, stop.0.clone())));
 
     let (mut inside, mut refused) = (0, 0);
     for round in 0..ROUNDS {
@@ -100,7 +110,7 @@ async fn run(resolver: fn(rustix::fd::BorrowedFd<'_>) -> Box<dyn beneath::Resolv
         inside += outcome.0;
         refused += outcome.1;
     }
-    stop.store(true, Ordering::Relaxed);
+    drop(stop);
     for thread in hostile {
         thread.join().unwrap();
     }
@@ -188,4 +198,26 @@ async fn swapped_links_lead_nowhere() {
 #[tokio::test]
 async fn swapped_links_lead_nowhere_without_openat2() {
     run(|_| Box::new(ComponentWise)).await;
+}
+
+/// What a server without confinement does: follow whatever is there.
+#[derive(Debug)]
+struct Unconfined;
+
+impl beneath::Resolve for Unconfined {
+    fn open(
+        &self,
+        root: BorrowedFd<'_>,
+        path: &[u8],
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<OwnedFd, Errno> {
+        openat(root, path, flags, mode)
+    }
+}
+
+#[tokio::test]
+#[should_panic]
+async fn a_resolver_that_follows_everything_is_noticed() {
+    run(|_| Box::new(Unconfined)).await;
 }

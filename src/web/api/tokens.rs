@@ -1,7 +1,5 @@
 //! Getting an access token and giving it back.
 
-use std::time::Instant;
-
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, SecondsFormat};
@@ -11,7 +9,6 @@ use utoipa::ToSchema;
 use crate::auth::LoginFailure;
 use crate::error::Error;
 use crate::logging;
-use crate::metrics::LoginMethod;
 use crate::web::app::Binding;
 use crate::web::auth::{Admin, Anything, BasicCredentials};
 use crate::web::error::ApiError;
@@ -47,9 +44,7 @@ pub async fn issue(
 ) -> Result<HttpResponse, ApiError> {
     let services = &binding.services;
     let peer = Peer::of(&request);
-    let started = Instant::now();
     let login = services.login.admin(&credentials.username, &credentials.password, peer.ip).await;
-    services.metrics.login_attempt(LoginMethod::Password, login.is_ok(), started.elapsed());
     let admin = match login {
         Ok(admin) => admin,
         Err(LoginFailure::Unavailable(error)) => return Err(error.into()),

@@ -105,7 +105,7 @@ impl Server {
             supervisor: actors.supervisor.clone(),
             metrics: Arc::new(Metrics::new().expect("metrics")),
             log: logging.logger().clone(),
-            log_control: logging.control(),
+            log_control: Some(logging.control()),
             track_quota: options.track_quota,
             backups_path: dir.path().join("backups"),
             facts: Arc::new(FixedFacts),
