@@ -19,21 +19,27 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 pub struct KillableStream<S> {
     inner: S,
     kill: KillSwitch,
-    fired: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// One for each direction: they may be polled by different tasks, and each wakes
+    /// only the last task that polled it.
+    fired_reading: Fired,
+    fired_writing: Fired,
 }
+
+type Fired = Pin<Box<WaitForCancellationFutureOwned>>;
 
 impl<S> KillableStream<S> {
     pub fn new(inner: S, kill: KillSwitch) -> Self {
-        let fired = Box::pin(kill.token().clone().cancelled_owned());
-        Self { inner, kill, fired }
+        let fired = || Box::pin(kill.token().clone().cancelled_owned());
+        let (fired_reading, fired_writing) = (fired(), fired());
+        Self { inner, kill, fired_reading, fired_writing }
     }
+}
 
-    /// Called when the inner stream is not ready: registers for the kill as well.
-    fn check<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        match self.fired.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(killed())),
-            Poll::Pending => Poll::Pending,
-        }
+/// Called when the inner stream is not ready: registers for the kill as well.
+fn wait_for_kill<T>(fired: &mut Fired, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    match fired.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(Err(killed())),
+        Poll::Pending => Poll::Pending,
     }
 }
 
@@ -52,7 +58,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for KillableStream<S> {
             return Poll::Ready(Err(killed()));
         }
         match Pin::new(&mut this.inner).poll_read(cx, buf) {
-            Poll::Pending => this.check(cx),
+            Poll::Pending => wait_for_kill(&mut this.fired_reading, cx),
             ready => ready,
         }
     }
@@ -69,7 +75,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for KillableStream<S> {
             return Poll::Ready(Err(killed()));
         }
         match Pin::new(&mut this.inner).poll_write(cx, buf) {
-            Poll::Pending => this.check(cx),
+            Poll::Pending => wait_for_kill(&mut this.fired_writing, cx),
             ready => ready,
         }
     }
@@ -84,7 +90,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for KillableStream<S> {
             return Poll::Ready(Err(killed()));
         }
         match Pin::new(&mut this.inner).poll_write_vectored(cx, bufs) {
-            Poll::Pending => this.check(cx),
+            Poll::Pending => wait_for_kill(&mut this.fired_writing, cx),
             ready => ready,
         }
     }
@@ -96,7 +102,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for KillableStream<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match Pin::new(&mut this.inner).poll_flush(cx) {
-            Poll::Pending => this.check(cx),
+            Poll::Pending => wait_for_kill(&mut this.fired_writing, cx),
             ready => ready,
         }
     }
@@ -104,7 +110,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for KillableStream<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match Pin::new(&mut this.inner).poll_shutdown(cx) {
-            Poll::Pending => this.check(cx),
+            Poll::Pending => wait_for_kill(&mut this.fired_writing, cx),
             ready => ready,
         }
     }
