@@ -395,6 +395,11 @@ struct NoHooks;
 
 #[async_trait]
 impl HookRunner for NoHooks {
+    /// Nobody builds an event that nobody wants: the dispatcher is asked for none.
+    fn wants(&self, _action: actors::FsAction) -> bool {
+        false
+    }
+
     async fn notify(&self, _event: &actors::events::Event) -> Result<(), BoxError> {
         Ok(())
     }

@@ -11,6 +11,7 @@ use actors::registry::Admission;
 use actors::{Connection, Registry};
 use russh::server::Config as RusshConfig;
 use russh::{MethodKind, MethodSet, SshId};
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,6 +37,9 @@ const WINDOW: u32 = 2 * 1024 * 1024;
 
 /// Largest channel packet we accept; larger ones save headers and system calls.
 const MAX_CHANNEL_PACKET: u32 = 65_535;
+
+/// Enough for a request; larger reads bypass the buffer.
+const READ_BUFFER: usize = 2048;
 
 /// Messages from our tasks that wait for the SSH session. With the engine's output
 /// budget this bounds what a client that does not read can make us hold.
@@ -295,6 +299,8 @@ async fn serve_connection(
     local: SocketAddr,
 ) {
     let (handler, login) = Handler::new(context.clone(), connection.clone(), peer, local);
+    // Requests are small, and the library reads each in two exact pieces.
+    let stream = BufReader::with_capacity(READ_BUFFER, stream);
     let stream = KillableStream::new(stream, kill.clone());
     let run = async {
         match russh::server::run_stream(config, stream, handler).await {

@@ -267,6 +267,10 @@ impl WriteHandle for Writer {
         if data.len() > LARGEST_DIRECT_WRITE {
             return None;
         }
+        #[cfg(feature = "null-sink")]
+        if self.shared.path.file_name() == b"null-sink" {
+            return Some(Ok(()));
+        }
         let start = self.pace.start()?;
         let written = extent::write_all(&*self.file, offset, data, self.shared.appends);
         let now = Instant::now();
