@@ -54,6 +54,10 @@ fn in_system<F: Future<Output = Result<()>>>(work: F) -> Result<()> {
         .thread_name("sftpgo-worker")
         .build()
         .map_err(|error| Error::from_io("cannot start the runtime", error))?;
+    // Outlives the system: an actor that had no turn before a start failed begins and
+    // ends while the system is dropped, and asks for a timer then.
+    let handle = runtime.handle().clone();
+    let _timers = handle.enter();
     let runtime = std::sync::Mutex::new(Some(runtime));
     let system = actix::System::with_tokio_rt(|| {
         // Called once, by the line above.
