@@ -104,7 +104,12 @@ fn guessing_ends_after_the_configured_tries() {
     let server = TestServer::with(&[("SFTPD__MAX_AUTH_TRIES", "2")]);
     server.add_key_user("alice");
     let out = server.python_client("guess.py", "alice", ["5"]).unwrap();
-    assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "2", "{}", text(&out));
+    assert!(out.status.success(), "{}", text(&out));
+    let looked_at = server
+        .log()
+        .into_iter()
+        .filter(|line| line["sender"] == "connection_failed" && line["username"] == "alice");
+    assert_eq!(looked_at.count(), 2, "{}", server.output());
 }
 
 #[test]

@@ -196,10 +196,14 @@ class Workloads:
             "LogLevel=ERROR", "PreferredAuthentications=publickey", "Compression=no",
         ):
             command += ["-o", option]
+        # A file of its own for errors: ssh makes the standard error it shares with sftp
+        # non-blocking, and with standard output on the same pipe sftp would lose lines.
+        errors = tempfile.TemporaryFile("w+")
         client = subprocess.Popen(
             [*command, f"{server.user}@127.0.0.1"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
         )
+        client.errors = errors
         client.stdin.write("".join(line + "\n" for line in commands))
         return client
 
@@ -222,8 +226,11 @@ class Workloads:
 
 def finish(client, server):
     output, _ = client.communicate()
-    if client.returncode:
-        sys.exit(f"scripts/bench: {server.name}: sftp failed: {output.strip()[-2000:]}")
+    with client.errors as errors:
+        if client.returncode:
+            errors.seek(0)
+            shown = output.strip()[-1000:] + errors.read()[-1000:]
+            sys.exit(f"scripts/bench: {server.name}: sftp failed: {shown}")
     return output
 
 

@@ -6,6 +6,7 @@
 
 mod admins;
 mod connection;
+mod file;
 mod folders;
 mod migrations;
 mod restore;
@@ -26,6 +27,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// Accounts in a SQL database.
 pub struct SqlProvider {
     pool: AnyPool,
+    /// The database file, for engines that have one.
+    file: Option<file::OpenedFile>,
 }
 
 impl SqlProvider {
@@ -37,20 +40,22 @@ impl SqlProvider {
                 "data_provider.sql_tables_prefix: is not available in this version yet, leave it empty",
             ));
         }
-        let pool = match config.driver {
+        let (pool, file) = match config.driver {
             Driver::Sqlite => {
                 if config.name.is_empty() {
                     return Err(Error::invalid("data_provider.name: a file name is required"));
                 }
-                AnyPool::sqlite_file(&config_dir.join(&config.name), config.pool_size)?
+                let path = config_dir.join(&config.name);
+                let pool = AnyPool::sqlite_file(&path, config.pool_size)?;
+                (pool, Some(file::OpenedFile::remember(path)?))
             }
         };
-        Ok(Self { pool })
+        Ok(Self { pool, file })
     }
 
     /// A database in memory, gone with the provider.
     pub fn in_memory() -> Result<Self> {
-        Ok(Self { pool: AnyPool::sqlite_memory()? })
+        Ok(Self { pool: AnyPool::sqlite_memory()?, file: None })
     }
 
     /// Most connections that are open at a time.
@@ -65,6 +70,9 @@ impl SqlProvider {
 
 impl Provider for SqlProvider {
     fn check_availability(&self) -> Result<()> {
+        if let Some(file) = &self.file {
+            file.require_in_place()?;
+        }
         let mut connection = self.connection()?;
         // A table, because a database may compute 1 without looking at its file.
         let query = "SELECT id FROM admins WHERE id = 0";
