@@ -6,8 +6,9 @@
 //! drops. It asks nobody.
 //!
 //! Unlike the actors of which there is one, it lives on the worker pool, beside
-//! the tasks that move its bytes: a task with a bounded mailbox. There an ask
-//! changes no thread, and every file asks at least once.
+//! the tasks that move its bytes: a task with a bounded mailbox. What every file
+//! asks, whether its transfer may begin, is answered by the entry it shares with
+//! the registry: even a change of tasks cost more than opening a small file.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,12 +29,6 @@ use crate::transfer::{Transfer, TransferSpec};
 const MAILBOX_SLOTS: usize = 32;
 
 enum Message {
-    /// Sent by `Connection::begin_transfer`.
-    BeginTransfer {
-        session_id: Box<str>,
-        spec: TransferSpec,
-        reply: Reply<Result<Transfer, Refused>>,
-    },
     /// Sent by `Connection::closed`.
     Closed { cause: String, reply: Reply<()> },
     #[cfg(feature = "fault-injection")]
@@ -84,7 +79,8 @@ impl Connection {
         self.0.registry.ask(ask).await.unwrap_or(Err(Refused::Gone))
     }
 
-    /// Asks for the right to transfer, in an open session of this connection.
+    /// Asks for the right to transfer, in an open session of this connection. No
+    /// message: the entry decides under its lock, and every file asks.
     ///
     /// [`Refused::Gone`]: closed, killed, or no such session.
     /// [`Refused::Draining`]: the server stops.
@@ -93,9 +89,7 @@ impl Connection {
         session_id: &str,
         spec: TransferSpec,
     ) -> Result<Transfer, Refused> {
-        let session_id = session_id.into();
-        let ask = |reply| Message::BeginTransfer { session_id, spec, reply };
-        self.ask(ask).await.unwrap_or(Err(Refused::Gone))
+        self.0.entry.begin_transfer(session_id, spec).map(Transfer::new)
     }
 
     /// Reports the end of the connection and why. When it returns, the list of
@@ -171,9 +165,6 @@ impl ConnectionActor {
 
     fn answer(&self, message: Message) -> ControlFlow<()> {
         match message {
-            Message::BeginTransfer { session_id, spec, reply } => {
-                reply.send(self.entry.begin_transfer(&session_id, spec).map(Transfer::new));
-            }
             Message::Closed { cause, reply } => {
                 self.leave(Some(cause));
                 reply.send(());

@@ -1,20 +1,23 @@
 //! One open upload or download, and the right to end it exactly once.
 //!
-//! The right is a value that ending consumes; the end is then a task of its own
-//! on the worker pool, which nobody's departure stops. It needs no mailbox: its
-//! only message would be the end itself. (An actor per transfer on the control
-//! thread was measured: the thread changes to finish a 4 KiB file cost more CPU
-//! than all else that is done for it.)
+//! The right is a value that ending consumes. Whoever ends it also runs the end; when
+//! that caller leaves halfway, the rest goes on as a task of the worker pool, which
+//! nobody's departure stops. It needs no mailbox: its only message would be the end
+//! itself. (An actor per transfer on the control thread was measured, and a task per
+//! end too: the thread changes to finish a 4 KiB file cost more CPU than all else
+//! that is done for it.)
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
-use tokio::task::JoinHandle;
 
 use crate::entry::TransferGuard;
 use crate::ids::Direction;
 use crate::meter::{KillReason, Meter};
+use crate::pool::Pool;
 use crate::ports::{BoxError, TransferEnd};
 
 /// What a transfer is, for the list of connections.
@@ -84,9 +87,8 @@ impl Transfer {
         });
         async move {
             match task.await {
-                Ok(Some(result)) => result,
-                Ok(None) => Err("the end of the transfer panicked".into()),
-                Err(_) => Err("the runtime stopped before the end of the transfer".into()),
+                Some(result) => result,
+                None => Err("the end of the transfer panicked".into()),
             }
         }
     }
@@ -95,7 +97,8 @@ impl Transfer {
     /// gone by then; may be called on any thread. The kill reason replaces
     /// [`AbortReason::Dropped`] when the connection was killed.
     pub fn abort(self, end: Box<dyn TransferEnd>, reason: AbortReason) {
-        // Detached: only a shutdown waits for it, by counting the guards.
+        // Dropped, it goes on as a task of its own; only a shutdown waits for it, by
+        // counting the guards.
         drop(self.start(|killed| async move {
             let reason = match (reason, killed) {
                 (AbortReason::Dropped, Some(kill)) => AbortReason::Killed(kill),
@@ -105,10 +108,10 @@ impl Transfer {
         }));
     }
 
-    /// Starts the end as a task; its result is `None` after a panic. The guard
-    /// is released before the result can be seen: whoever has that no longer
+    /// The end as an [`Unstoppable`] future; its result is `None` after a panic. The
+    /// guard is released before the result can be seen: whoever has that no longer
     /// finds the transfer in the list.
-    fn start<E, F>(self, end: E) -> JoinHandle<Option<F::Output>>
+    fn start<E, F>(self, end: E) -> Unstoppable<Option<F::Output>>
     where
         E: FnOnce(Option<KillReason>) -> F + Send + 'static,
         F: Future<Output: Send> + Send + 'static,
@@ -116,7 +119,8 @@ impl Transfer {
         let guard = self.guard;
         guard.mark_ending();
         let common = guard.common().clone();
-        common.pool.clone().spawn(async move {
+        let pool = common.pool.clone();
+        let work = Box::pin(async move {
             let result = AssertUnwindSafe(end(guard.kill_reason())).catch_unwind().await.ok();
             common.transfer_gauges.note_handled();
             if result.is_none() {
@@ -124,6 +128,35 @@ impl Transfer {
             }
             drop(guard);
             result
-        })
+        });
+        Unstoppable { work: Some(work), pool }
+    }
+}
+
+/// Work that its caller polls, and that goes on as a task of the pool when the
+/// caller drops it. An end that needs no waiting then costs no change of threads.
+struct Unstoppable<T: Send + 'static> {
+    /// Taken when it has finished.
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    pool: Pool,
+}
+
+impl<T: Send + 'static> Future for Unstoppable<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        // Polled again after the end, it never answers; nobody does that.
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let result = ready!(work.as_mut().poll(cx));
+        self.work = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<T: Send + 'static> Drop for Unstoppable<T> {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.pool.spawn(work);
+        }
     }
 }

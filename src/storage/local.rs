@@ -75,12 +75,13 @@ impl LocalStorage {
         let fd = open_absolute(root, "root directory")?;
         let temp_directory =
             temp_path.map(|path| open_absolute(path, "temp_path").map(Arc::new)).transpose()?;
+        let is_local = attributes::is_on_local_disk(&fd);
         let resolver = resolver(fd.as_fd());
         Ok(Self {
             root: Arc::new(Root::new(fd, resolver)),
             location: root.into(),
             temp_directory,
-            pace: Arc::new(Pace::new()),
+            pace: Arc::new(Pace::new(is_local)),
         })
     }
 
@@ -128,6 +129,23 @@ impl LocalStorage {
     }
 
     /// One hop to the blocking pool for everything that one request needs.
+    /// Work that asks the disk a little: here and now while the disk answers from
+    /// memory, on the blocking pool when it has been slow or may be remote.
+    async fn ask<T: Send + 'static>(
+        &self,
+        path: &StoragePath,
+        doing: &'static str,
+        work: impl FnOnce(&Root, &StoragePath) -> Result<T, Errno> + Send + 'static,
+    ) -> Result<T> {
+        let Some(started) = self.pace.start_asking() else {
+            return self.offload(path, doing, work).await;
+        };
+        require_name(path)?;
+        let answer = work(&self.root, path).map_err(|errno| fail(doing, path, errno));
+        self.pace.note_since(started);
+        answer
+    }
+
     async fn offload<T: Send + 'static>(
         &self,
         path: &StoragePath,
@@ -182,7 +200,7 @@ impl Storage for LocalStorage {
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<Metadata> {
-        self.offload(path, "stat", |root, path| {
+        self.ask(path, "stat", |root, path| {
             #[cfg(target_os = "linux")]
             {
                 let object = root.open(path, OFlags::PATH, Mode::empty())?;
@@ -208,7 +226,7 @@ impl Storage for LocalStorage {
         if path.is_root() {
             return self.stat(path).await;
         }
-        self.offload(path, "stat", |root, path| {
+        self.ask(path, "stat", |root, path| {
             let place = root.place(path)?;
             let stat = statat(&place.directory, &place.name[..], AtFlags::SYMLINK_NOFOLLOW)?;
             Ok(attributes::metadata(&stat))
@@ -218,7 +236,7 @@ impl Storage for LocalStorage {
 
     async fn list(&self, dir: &StoragePath) -> Result<Box<dyn EntryStream>> {
         let directory = self
-            .offload(dir, "list", |root, path| {
+            .ask(dir, "list", |root, path| {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | CAREFULLY;
                 Dir::new(root.open(path, flags, Mode::empty())?)
             })
@@ -228,7 +246,7 @@ impl Storage for LocalStorage {
 
     async fn open_read(&self, path: &StoragePath) -> Result<Arc<dyn ReadHandle>> {
         let file = self
-            .offload(path, "open", |root, path| {
+            .ask(path, "open", |root, path| {
                 let file = root.open(path, OFlags::RDONLY | CAREFULLY, Mode::empty())?;
                 require_regular(&fstat(&file)?)?;
                 Ok(file)
@@ -244,7 +262,7 @@ impl Storage for LocalStorage {
         let is_cancelled = cancelled.0.clone();
         let (root, path) = (self.root.clone(), path.clone());
         let temp_directory = self.temp_directory.clone();
-        let opened = offload(move || {
+        let work = move || {
             let opened = match how.atomic {
                 Atomicity::Direct => open_target(&root, &path, &how),
                 Atomicity::Atomic | Atomicity::AtomicResumable => {
@@ -263,8 +281,16 @@ impl Storage for LocalStorage {
                 appends: how.append,
                 reads: how.read,
             })
-        })
-        .await?;
+        };
+        let may_copy = how.atomic != Atomicity::Direct && !how.truncate;
+        let opened = match self.pace.start_asking().filter(|_| !may_copy) {
+            None => offload(work).await?,
+            Some(started) => {
+                let opened = work();
+                self.pace.note_since(started);
+                opened?
+            }
+        };
         Ok(Arc::new(Writer::new(opened, self.pace.clone())))
     }
 
@@ -277,7 +303,7 @@ impl Storage for LocalStorage {
         if path.is_root() {
             return Err(fail("create directory", path, Errno::EXIST));
         }
-        self.offload(path, "create directory", move |root, path| {
+        self.ask(path, "create directory", move |root, path| {
             let place = root.place(path)?;
             let name = &place.name[..];
             mkdirat(&place.directory, name, attributes::permission_bits(mode & 0o777))?;
@@ -309,7 +335,7 @@ impl Storage for LocalStorage {
     }
 
     async fn remove_dir(&self, path: &StoragePath) -> Result<()> {
-        self.offload(path, "remove directory", |root, path| {
+        self.ask(path, "remove directory", |root, path| {
             let place = root.place(path)?;
             match unlinkat(&place.directory, &place.name[..], AtFlags::REMOVEDIR) {
                 // POSIX allows both for a directory with entries.
@@ -328,8 +354,7 @@ impl Storage for LocalStorage {
     ) -> Result<Option<Metadata>> {
         require_name(to)?;
         let to = to.clone();
-        self.offload(from, "rename", move |root, from| rename_beneath(root, from, &to, replace))
-            .await
+        self.ask(from, "rename", move |root, from| rename_beneath(root, from, &to, replace)).await
     }
 
     async fn set_attributes(
@@ -337,7 +362,7 @@ impl Storage for LocalStorage {
         path: &StoragePath,
         attributes: SetAttributes,
     ) -> Result<Metadata> {
-        self.offload(path, "set attributes of", move |root, path| {
+        self.ask(path, "set attributes of", move |root, path| {
             attributes::apply_at(root, path, &attributes)
         })
         .await
@@ -348,7 +373,7 @@ impl Storage for LocalStorage {
             return Err(Error::new(ErrorKind::InvalidPath, "a link target that names nothing"));
         }
         let target = target.to_vec();
-        self.offload(link, "create link", move |root, link| {
+        self.ask(link, "create link", move |root, link| {
             let place = root.place(link)?;
             symlinkat(&target[..], &place.directory, &place.name[..])
         })
@@ -356,7 +381,7 @@ impl Storage for LocalStorage {
     }
 
     async fn read_link(&self, path: &StoragePath) -> Result<Vec<u8>> {
-        self.offload(path, "read link", |root, path| {
+        self.ask(path, "read link", |root, path| {
             let place = root.place(path)?;
             let target = readlinkat(&place.directory, &place.name[..], Vec::new())?;
             Ok(target.into_bytes())
@@ -365,7 +390,7 @@ impl Storage for LocalStorage {
     }
 
     async fn space(&self, path: &StoragePath) -> Result<Space> {
-        self.offload(path, "space of", attributes::space).await
+        self.ask(path, "space of", attributes::space).await
     }
 
     fn is_temporary(&self, name: &[u8]) -> bool {

@@ -13,6 +13,33 @@ use crate::storage::{
     FileKind, FileTime, Metadata, OWNER_UNCHANGED, ObjectId, SetAttributes, Space,
 };
 
+/// Whether the file system is one that this machine keeps by itself: it may be slow,
+/// but it does not wait for a network or another process. Unknown ones are taken for
+/// remote.
+#[cfg(target_os = "linux")]
+pub(super) fn is_on_local_disk(directory: impl AsFd) -> bool {
+    // constant: the magic numbers of statfs(2): ext2-4, XFS, Btrfs, F2FS, ZFS, bcachefs,
+    // overlayfs, tmpfs, ramfs.
+    const LOCAL: [u64; 9] = [
+        0xef53,
+        0x5846_5342,
+        0x9123_683e,
+        0xf2f5_2010,
+        0x2fc1_2fc1,
+        0xca45_1a4e,
+        0x794c_7630,
+        0x0102_1994,
+        0x8584_58f6,
+    ];
+    rustix::fs::fstatfs(directory)
+        .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|magic| LOCAL.contains(&magic)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_on_local_disk(_directory: impl AsFd) -> bool {
+    false
+}
+
 pub(super) fn kind(mode: u32) -> FileKind {
     match FileType::from_raw_mode(mode) {
         FileType::RegularFile => FileKind::File,

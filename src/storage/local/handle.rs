@@ -180,6 +180,14 @@ impl Writer {
             // Nothing to move: an open local file answers from memory.
             return self.shared.end(&self.file, how);
         }
+        if how == End::Commit
+            && let Some(started) = self.pace.start_asking()
+        {
+            // One rename.
+            let ended = self.shared.end(&self.file, how);
+            self.pace.note_since(started);
+            return ended;
+        }
         let (shared, file) = (self.shared.clone(), self.file.clone());
         offload(move || shared.end(&file, how)).await
     }
@@ -299,6 +307,15 @@ impl WriteHandle for Writer {
     }
 
     async fn set_attributes(&self, attributes: SetAttributes) -> Result<Metadata> {
+        // A new size can take as long as writing it.
+        if attributes.size.is_none()
+            && let Some(started) = self.pace.start_asking()
+        {
+            let before = attributes::apply(&*self.file, &attributes)
+                .map_err(|error| fail("set attributes of", &self.shared.path, error));
+            self.pace.note_since(started);
+            return before;
+        }
         apply_offloaded(&self.file, &self.shared.path, attributes).await
     }
 

@@ -1,5 +1,7 @@
 //! One SFTP request at a time, as calls on the [`Session`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::Local;
 
@@ -38,7 +40,7 @@ pub fn version() -> Bytes {
 }
 
 /// The reply to `limits@openssh.com`.
-pub fn limits(id: u32) -> Bytes {
+fn limits(id: u32) -> Bytes {
     packet::extended_u64_reply(
         id,
         &[MAX_PACKET as u64, MAX_DATA as u64, MAX_DATA as u64, MAX_HANDLES as u64],
@@ -46,7 +48,7 @@ pub fn limits(id: u32) -> Bytes {
 }
 
 /// The reply to REALPATH: lexical, so that it needs no file system and leaks none.
-pub(super) fn realpath(shared: &Shared, id: u32, raw: &[u8]) -> Bytes {
+fn realpath(shared: &Shared, id: u32, raw: &[u8]) -> Bytes {
     let path = shared.resolve(raw);
     name_only(id, path.as_bytes())
 }
@@ -60,16 +62,19 @@ fn name_only(id: u32, path: &[u8]) -> Bytes {
     packet::name_reply(id, &[name])
 }
 
-/// Carries out one packet and gives its one reply to `reply`.
-pub(super) async fn answer(shared: &Shared, packet: &Bytes, reply: impl FnOnce(Bytes)) {
-    let (id, request) = match packet::decode(packet) {
+/// Carries out one packet; its one reply.
+pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Bytes {
+    let shared = &*shared;
+    let (id, request) = match packet::decode(&packet) {
         Ok(decoded) => decoded,
-        Err(Malformed::Truncated { id }) => {
-            let id = id.unwrap_or(0);
-            return reply(packet::status_reply(id, StatusCode::BadMessage, "malformed packet"));
+        Err(malformed) => {
+            let id = match malformed {
+                Malformed::Truncated { id } => id.unwrap_or(0),
+                // The framer lets no such packet through.
+                Malformed::Length(_) => 0,
+            };
+            return packet::status_reply(id, StatusCode::BadMessage, "malformed packet");
         }
-        // The framer has let no such packet through.
-        Err(Malformed::Length(_)) => return,
     };
     let outcome = match request {
         Request::Write { handle, offset, data } => {
@@ -79,7 +84,7 @@ pub(super) async fn answer(shared: &Shared, packet: &Bytes, reply: impl FnOnce(B
         }
         request => carry_out(shared, id, request).await,
     };
-    reply(outcome.unwrap_or_else(|error| refusal(shared, id, &error)));
+    outcome.unwrap_or_else(|error| refusal(shared, id, &error))
 }
 
 fn ok(id: u32) -> Bytes {

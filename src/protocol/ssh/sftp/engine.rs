@@ -3,8 +3,9 @@
 //! Three parties share a channel's state:
 //!
 //! * [`Channel::receive`] runs inside the SSH session's own task. It cuts the byte
-//!   stream into packets, answers what needs no waiting (a READ of cached data, a
-//!   WRITE the page cache takes) on the spot, and queues the rest.
+//!   stream into packets and begins each request on the spot. What needs no waiting is
+//!   answered there (cached data, names in the directory cache, a WRITE the page cache
+//!   takes): a change of threads would cost more than the work. The rest is queued.
 //! * the *worker* task takes queued requests in order. Reads and writes overlap with
 //!   each other; anything else waits until they are done, so a client that pipelines
 //!   WRITE, CLOSE, RENAME gets what it meant.
@@ -21,13 +22,14 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use actors::{KillSwitch, SessionHandle};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 
 use super::dispatch;
@@ -122,7 +124,7 @@ pub(super) struct Shared {
     pub(super) log: slog::Logger,
     kill: KillSwitch,
     outlet: Arc<dyn Outlet>,
-    queue: Mutex<VecDeque<Bytes>>,
+    queue: Mutex<VecDeque<Job>>,
     /// Cost of what is queued or being worked on.
     queued: AtomicUsize,
     /// Requests queued or being worked on; inline answers only at zero.
@@ -138,6 +140,19 @@ pub(super) struct Shared {
     input_ended: AtomicBool,
     gone: AtomicBool,
 }
+
+/// A queued request.
+enum Job {
+    Packet(Bytes),
+    /// Begun by `receive`, and found to need waiting.
+    Begun {
+        group: Group,
+        answer: Answer,
+        len: usize,
+    },
+}
+
+type Answer = BoxFuture<'static, Bytes>;
 
 #[derive(Default)]
 struct Out {
@@ -158,10 +173,10 @@ impl Shared {
         VirtualPath::resolve(&self.start_directory, raw)
     }
 
-    fn enqueue(&self, packet: &[u8]) {
+    fn enqueue(&self, job: Job, len: usize) {
         self.pending.fetch_add(1, Ordering::AcqRel);
-        self.queued.fetch_add(packet.len() + REQUEST_OVERHEAD, Ordering::AcqRel);
-        lock(&self.queue).push_back(Bytes::copy_from_slice(packet));
+        self.queued.fetch_add(len + REQUEST_OVERHEAD, Ordering::AcqRel);
+        lock(&self.queue).push_back(job);
         self.arrived.notify_one();
     }
 
@@ -282,10 +297,13 @@ impl Channel {
                 };
             }
             let idle = shared.pending.load(Ordering::Acquire) == 0;
-            if idle && !out.is_blocked() && answer_inline(shared, packet, out) {
-                return Ok(());
+            if idle && !out.is_blocked() {
+                if !answer_inline(shared, packet, out) {
+                    begin(shared, packet, out);
+                }
+            } else {
+                shared.enqueue(Job::Packet(Bytes::copy_from_slice(packet)), packet.len());
             }
-            shared.enqueue(packet);
             Ok(())
         })?;
         self.wait_for_room().await
@@ -330,7 +348,21 @@ impl Drop for Channel {
     }
 }
 
-/// Answers what needs no waiting; false leaves the packet to the worker.
+/// Begins a request; the worker goes on with it if it has to wait for anything.
+fn begin(shared: &Arc<Shared>, packet: &[u8], out: &mut impl Inline) {
+    let len = packet.len();
+    let group = group(packet);
+    let mut answer = dispatch::answer(shared.clone(), Bytes::copy_from_slice(packet)).boxed();
+    // Nobody is woken by this poll: the worker polls again as soon as it has the future.
+    let mut context = Context::from_waker(Waker::noop());
+    match answer.as_mut().poll(&mut context) {
+        Poll::Ready(reply) => out.send(reply),
+        Poll::Pending => shared.enqueue(Job::Begun { group, answer, len }, len),
+    }
+}
+
+/// Answers the two requests that move data if they need no waiting, without copying
+/// the packet; false leaves it to [`begin`].
 fn answer_inline(shared: &Shared, packet: &[u8], out: &mut impl Inline) -> bool {
     match packet::decode(packet) {
         Ok((id, Request::Write { handle, offset, data })) if data.len() <= MAX_DATA => {
@@ -377,14 +409,6 @@ fn answer_inline(shared: &Shared, packet: &[u8], out: &mut impl Inline) -> bool 
                     out.send(packet::status_reply(id, code, text));
                 }
             }
-            true
-        }
-        Ok((id, Request::Realpath { path })) => {
-            out.send(dispatch::realpath(shared, id, path));
-            true
-        }
-        Ok((id, Request::Limits)) => {
-            out.send(dispatch::limits(id));
             true
         }
         _ => false,
@@ -444,7 +468,7 @@ async fn work(shared: &Arc<Shared>) {
     let mut current = Group::Alone;
     loop {
         let next = lock(&shared.queue).pop_front();
-        let Some(packet) = next else {
+        let Some(job) = next else {
             if in_flight.is_empty() {
                 if shared.input_ended.load(Ordering::Acquire) {
                     return;
@@ -458,7 +482,13 @@ async fn work(shared: &Arc<Shared>) {
             }
             continue;
         };
-        let group = group(&packet);
+        let (group, answer, len) = match job {
+            Job::Packet(packet) => {
+                let (group, len) = (group(&packet), packet.len());
+                (group, dispatch::answer(shared.clone(), packet).boxed(), len)
+            }
+            Job::Begun { group, answer, len } => (group, answer, len),
+        };
         while !in_flight.is_empty() && (group != current || in_flight.len() >= MAX_IN_FLIGHT) {
             in_flight.next().await;
         }
@@ -467,14 +497,13 @@ async fn work(shared: &Arc<Shared>) {
             in_flight.next().await;
         }
         shared.output_room().await;
-        let len = packet.len();
         if group == Group::Alone {
-            dispatch::answer(shared, &packet, |reply| shared.reply(reply)).await;
+            shared.reply(answer.await);
             shared.finished(len);
         } else {
             let shared = shared.clone();
             in_flight.push(Box::pin(async move {
-                dispatch::answer(&shared, &packet, |reply| shared.reply(reply)).await;
+                shared.reply(answer.await);
                 shared.finished(len);
             }));
         }
