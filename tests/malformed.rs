@@ -28,3 +28,11 @@ fn a_client_that_never_reads_is_cut_off_in_bounded_memory() {
     let peak_kib: u64 = peak.trim().trim_end_matches(" kB").trim().parse().unwrap();
     assert!(peak_kib < 200_000, "peak memory {peak_kib} KiB");
 }
+
+#[test]
+fn replies_keep_the_order_of_pipelined_requests() {
+    let server = TestServer::start();
+    server.add_user("alice", serde_json::json!({"upload_bandwidth": 256}));
+    let Some(out) = server.python_client("order.py", "alice", [""; 0]) else { return };
+    assert!(out.status.success(), "{}", text(&out));
+}

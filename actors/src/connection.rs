@@ -168,15 +168,15 @@ impl ConnectionActor {
             Message::Closed { cause, reply } => {
                 self.leave(Some(cause));
                 reply.send(());
-                return ControlFlow::Break(());
+                ControlFlow::Break(())
             }
             #[cfg(feature = "fault-injection")]
             Message::Fault { fault, reply } => {
                 fault.happen();
                 reply.send(());
+                ControlFlow::Continue(())
             }
         }
-        ControlFlow::Continue(())
     }
 
     /// Marks the connection closed and tells the registry. The mark counts:

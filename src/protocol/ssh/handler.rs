@@ -20,7 +20,7 @@ use russh::server::{
 use russh::{Channel as SshChannel, ChannelId, ChannelOpenFailure};
 use tokio::time::Instant;
 
-use super::server::Context;
+use super::server::{Context, EVENT_BUFFER};
 use super::sftp;
 use super::sftp::engine::{Gone, Inline, Outlet, TrySend};
 use crate::auth::LoginContext;
@@ -536,6 +536,16 @@ impl Outlet for HandleOutlet {
 
     async fn send(&self, reply: Bytes) -> Result<(), Gone> {
         self.handle.data(self.id, reply).await.map_err(|_| Gone)
+    }
+
+    async fn flush(&self) -> Result<(), Gone> {
+        // The session's queue is in order and has this many places: once as many empty
+        // messages have found a place, everything before them has been taken. Empty
+        // data makes no packet.
+        for _ in 0..EVENT_BUFFER {
+            self.send(Bytes::new()).await?;
+        }
+        Ok(())
     }
 
     async fn close(&self) {

@@ -39,7 +39,7 @@ const MAX_CHANNEL_PACKET: u32 = 65_535;
 
 /// Messages from our tasks that wait for the SSH session. With the engine's output
 /// budget this bounds what a client that does not read can make us hold.
-const EVENT_BUFFER: usize = 8;
+pub(super) const EVENT_BUFFER: usize = 8;
 
 /// What every SSH connection needs, built once.
 pub struct Context {

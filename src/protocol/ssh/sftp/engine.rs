@@ -6,10 +6,16 @@
 //!   stream into packets and begins each request on the spot. What needs no waiting is
 //!   answered there (cached data, names in the directory cache, a WRITE the page cache
 //!   takes): a change of threads would cost more than the work. The rest is queued.
-//! * the *worker* task takes queued requests in order. Reads and writes overlap with
-//!   each other; anything else waits until they are done, so a client that pipelines
-//!   WRITE, CLOSE, RENAME gets what it meant.
+//! * the *worker* task takes queued requests in order. Reads overlap with each other, and
+//!   so do questions about paths; anything else waits until they are done, so a client
+//!   that pipelines WRITE, CLOSE, RENAME gets what it meant.
 //! * the *pump* task hands replies to the SSH session when that has no room at once.
+//!
+//! **Replies keep the order of their requests**, as OpenSSH's server gives them: the
+//! draft does not ask for it, but clients rely on it (paramiko waits for ever for the
+//! reply of a pipelined write that came before its turn). So overlapping requests are
+//! collected in order, and after the worker has replied, `receive` answers on the spot
+//! only once the pump knows that the SSH session has taken every earlier reply.
 //!
 //! **Bounded bytes.** Requests queue up to [`INPUT_BUDGET`], then `receive` holds the
 //! session back, which is what slows a client down: the SSH library enlarges the
@@ -28,7 +34,7 @@ use actors::{KillSwitch, SessionHandle};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 
@@ -48,7 +54,7 @@ pub const INPUT_LIMIT: usize = 8 * 1024 * 1024;
 /// Bytes of replies waiting for the SSH session above which no work is started.
 pub const OUTPUT_BUDGET: usize = 256 * 1024;
 
-/// Reads and writes of one channel that may wait for storage at a time.
+/// Requests of one channel that may wait for storage at a time.
 const MAX_IN_FLIGHT: usize = 16;
 
 /// What a queued request costs besides its bytes.
@@ -70,6 +76,8 @@ pub trait Outlet: Send + Sync {
     fn try_send(&self, reply: Bytes) -> Result<(), TrySend>;
     /// Waits for room; an error when the SSH session is gone.
     async fn send(&self, reply: Bytes) -> Result<(), Gone>;
+    /// Waits until the SSH session has taken everything handed over before.
+    async fn flush(&self) -> Result<(), Gone>;
     /// No more data will follow: exit status 0, EOF and close.
     async fn close(&self);
 }
@@ -160,6 +168,10 @@ struct Out {
     bytes: usize,
     /// The pump holds a reply that is not in `replies` any more.
     sending: bool,
+    /// Replies given to the outlet or waiting for it.
+    handed: u64,
+    /// Of these, how many the SSH session is known to have taken.
+    taken: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -182,13 +194,25 @@ impl Shared {
 
     fn finished(&self, packet_len: usize) {
         self.queued.fetch_sub(packet_len + REQUEST_OVERHEAD, Ordering::AcqRel);
-        self.pending.fetch_sub(1, Ordering::AcqRel);
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Now the pump may find out when replies on the spot are in order again.
+            self.out_arrived.notify_one();
+        }
         self.progress.notify_waiters();
+    }
+
+    /// True when a reply sent on the spot cannot overtake another.
+    fn is_quiet(&self) -> bool {
+        self.pending.load(Ordering::Acquire) == 0 && {
+            let out = lock(&self.out);
+            out.taken == out.handed
+        }
     }
 
     /// Sends a reply from the worker: straight to the session if it has room.
     fn reply(&self, reply: Bytes) {
         let mut out = lock(&self.out);
+        out.handed += 1;
         let reply = if out.replies.is_empty() && !out.sending {
             match self.outlet.try_send(reply) {
                 Ok(()) => return,
@@ -296,8 +320,7 @@ impl Channel {
                     _ => Err(ChannelError::NotInitialised),
                 };
             }
-            let idle = shared.pending.load(Ordering::Acquire) == 0;
-            if idle && !out.is_blocked() {
+            if shared.is_quiet() && !out.is_blocked() {
                 if !answer_inline(shared, packet, out) {
                     begin(shared, packet, out);
                 }
@@ -384,27 +407,10 @@ fn answer_inline(shared: &Shared, packet: &[u8], out: &mut impl Inline) -> bool 
         Ok((id, Request::Read { handle, offset, len })) => {
             let Some(handle) = shared.handles.find(handle) else { return false };
             let len = (len as usize).min(MAX_DATA);
-            enum Not {
-                Now,
-                Ever(crate::error::Error),
-            }
-            let reply = packet::data_reply_with(id, len, |room| {
-                let read = match &handle.open {
-                    Open::Download(download) => download.try_read_at(offset, room),
-                    Open::Upload(upload) => upload.try_read_at(offset, room),
-                    Open::Directory(_) => None,
-                };
-                match read {
-                    None => Err(Not::Now),
-                    Some(Ok(n)) => Ok(n),
-                    Some(Err(error)) => Err(Not::Ever(error)),
-                }
-            });
-            match reply {
+            match dispatch::read_now(&handle, id, offset, len) {
                 Ok(Some(reply)) => out.send(reply),
-                Ok(None) => out.send(packet::status_reply(id, StatusCode::Eof, "end of file")),
-                Err(Not::Now) => return false,
-                Err(Not::Ever(error)) => {
+                Ok(None) => return false,
+                Err(error) => {
                     let (code, text) = to_status(&error);
                     out.send(packet::status_reply(id, code, text));
                 }
@@ -418,8 +424,8 @@ fn answer_inline(shared: &Shared, packet: &[u8], out: &mut impl Inline) -> bool 
 /// Requests of one group may overlap with each other, never with another group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
-    /// READ and WRITE.
-    Data,
+    /// READ. Not WRITE: ranges may overlap, and appended data has an order.
+    Read,
     /// Questions about paths.
     Lookup,
     /// Everything else: alone.
@@ -428,7 +434,7 @@ enum Group {
 
 fn group(packet: &[u8]) -> Group {
     match packet::decode(packet) {
-        Ok((_, Request::Read { .. } | Request::Write { .. })) => Group::Data,
+        Ok((_, Request::Read { .. })) => Group::Read,
         Ok((
             _,
             Request::Stat { .. }
@@ -464,7 +470,11 @@ async fn run(shared: Arc<Shared>) {
 }
 
 async fn work(shared: &Arc<Shared>) {
-    let mut in_flight: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
+    let mut in_flight: FuturesOrdered<BoxFuture<'static, (Bytes, usize)>> = FuturesOrdered::new();
+    let done = |(reply, len): (Bytes, usize)| {
+        shared.reply(reply);
+        shared.finished(len);
+    };
     let mut current = Group::Alone;
     loop {
         let next = lock(&shared.queue).pop_front();
@@ -476,7 +486,7 @@ async fn work(shared: &Arc<Shared>) {
                 shared.arrived.notified().await;
             } else {
                 tokio::select! {
-                    _ = in_flight.next() => {}
+                    Some(answered) = in_flight.next() => done(answered),
                     () = shared.arrived.notified() => {}
                 }
             }
@@ -489,23 +499,18 @@ async fn work(shared: &Arc<Shared>) {
             }
             Job::Begun { group, answer, len } => (group, answer, len),
         };
-        while !in_flight.is_empty() && (group != current || in_flight.len() >= MAX_IN_FLIGHT) {
-            in_flight.next().await;
+        while group != current || in_flight.len() >= MAX_IN_FLIGHT {
+            match in_flight.next().await {
+                Some(answered) => done(answered),
+                None => break,
+            }
         }
         current = group;
-        while !in_flight.is_empty() && lock(&shared.out).bytes > OUTPUT_BUDGET {
-            in_flight.next().await;
-        }
         shared.output_room().await;
         if group == Group::Alone {
-            shared.reply(answer.await);
-            shared.finished(len);
+            done((answer.await, len));
         } else {
-            let shared = shared.clone();
-            in_flight.push(Box::pin(async move {
-                shared.reply(answer.await);
-                shared.finished(len);
-            }));
+            in_flight.push_back(Box::pin(async move { (answer.await, len) }));
         }
     }
 }
@@ -523,7 +528,20 @@ async fn pump(shared: &Shared) {
             if shared.is_gone() {
                 return;
             }
-            shared.out_arrived.notified().await;
+            let handed = {
+                let out = lock(&shared.out);
+                (out.taken != out.handed).then_some(out.handed)
+            };
+            match handed.filter(|_| shared.pending.load(Ordering::Acquire) == 0) {
+                None => shared.out_arrived.notified().await,
+                Some(handed) => {
+                    if shared.outlet.flush().await.is_err() {
+                        shared.session_gone();
+                        return;
+                    }
+                    lock(&shared.out).taken = handed;
+                }
+            }
             continue;
         };
         let len = reply.len();
