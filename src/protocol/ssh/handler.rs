@@ -251,7 +251,8 @@ impl Handler {
         .map_err(|error| error.to_string())?;
         let outlet = Arc::new(HandleOutlet { handle, id });
         let kill = self.connection.kill_switch().clone();
-        Ok(sftp::Channel::start(session, entry, outlet, kill, log))
+        let metrics = self.context.metrics.clone();
+        Ok(sftp::Channel::start(session, entry, outlet, kill, metrics, log))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One SFTP request at a time, as calls on the [`Session`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use chrono::Local;
@@ -76,6 +77,9 @@ pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Bytes {
             return packet::status_reply(id, StatusCode::BadMessage, "malformed packet");
         }
     };
+    let started = Instant::now();
+    // How long data takes is up to the client and its bandwidth limit.
+    let is_measured = !matches!(request, Request::Read { .. } | Request::Write { .. });
     let outcome = match request {
         Request::Write { handle, offset, data } => {
             // Shares the packet's memory instead of copying.
@@ -84,6 +88,9 @@ pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Bytes {
         }
         request => carry_out(shared, id, request).await,
     };
+    if is_measured {
+        shared.metrics.sftp_request(started.elapsed());
+    }
     outcome.unwrap_or_else(|error| refusal(shared, id, &error))
 }
 

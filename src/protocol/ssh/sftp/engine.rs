@@ -42,6 +42,7 @@ use super::dispatch;
 use super::handles::{Handles, Open};
 use super::packet::{self, Framer, MAX_DATA, Malformed, Request, StatusCode};
 use super::status::to_status;
+use crate::metrics::Metrics;
 use crate::paths::VirtualPath;
 use crate::vfs::Session;
 
@@ -130,6 +131,7 @@ pub(super) struct Shared {
     _entry: SessionHandle,
     pub(super) handles: Handles,
     pub(super) log: slog::Logger,
+    pub(super) metrics: Arc<Metrics>,
     kill: KillSwitch,
     outlet: Arc<dyn Outlet>,
     queue: Mutex<VecDeque<Job>>,
@@ -275,6 +277,7 @@ impl Channel {
         entry: SessionHandle,
         outlet: Arc<dyn Outlet>,
         kill: KillSwitch,
+        metrics: Arc<Metrics>,
         log: slog::Logger,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -283,6 +286,7 @@ impl Channel {
             _entry: entry,
             handles: Handles::default(),
             log,
+            metrics,
             kill,
             outlet,
             queue: Mutex::default(),
