@@ -374,7 +374,13 @@ async fn copy_data(
     let Open::Upload(upload) = &target.open else {
         return Err(Error::new(ErrorKind::PermissionDenied, "copy into a handle not writable"));
     };
-    let mut left = if len == 0 { u64::MAX } else { len };
+    // What the source holds now: it may be the target by another handle, and grow.
+    let mut left = match &source.open {
+        _ if len > 0 => len,
+        Open::Download(download) => download.metadata().await?.size.saturating_sub(from),
+        Open::Upload(upload) => upload.metadata().await?.size.saturating_sub(from),
+        Open::Directory(_) => 0,
+    };
     let overlaps = same && from < to.saturating_add(left) && to < from.saturating_add(left);
     if overlaps {
         return Err(Error::invalid("copy within one file with overlapping ranges"));
