@@ -442,6 +442,20 @@ impl russh::server::Handler for Handler {
         Ok(())
     }
 
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single_connection: bool,
+        _auth_protocol: &str,
+        _auth_cookie: &str,
+        _screen: u32,
+        session: &mut SshSession,
+    ) -> Result<(), Error> {
+        // Without an answer the client would wait for ever.
+        session.channel_failure(channel)?;
+        Ok(())
+    }
+
     async fn env_request(
         &mut self,
         channel: ChannelId,
