@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actors::Connection;
 use actors::ids::Protocol;
+use actors::{Connection, KillReason};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -182,6 +183,10 @@ impl Handler {
                 .map_err(|refused| refused.to_string()),
             Err(failure) => Err(failure),
         };
+        let outcome = match outcome {
+            Ok(user) => self.still_the_same(user).await,
+            refused => refused,
+        };
         let counted = match method {
             LoginMethod::PublicKey => metrics::LoginMethod::PublicKey,
             LoginMethod::KeyboardInteractive => metrics::LoginMethod::KeyboardInteractive,
@@ -208,6 +213,18 @@ impl Handler {
                     },
                 );
                 self.reject()
+            }
+        }
+    }
+
+    /// Whoever changed the account while its password was verified has ended only the
+    /// sessions that were registered then.
+    async fn still_the_same(&self, user: Arc<User>) -> Result<Arc<User>, String> {
+        match self.context.login.confirm(&user).await {
+            Ok(()) => Ok(user),
+            Err(failure) => {
+                self.connection.kill_switch().fire(KillReason::AccountChanged);
+                Err(failure.to_string())
             }
         }
     }
