@@ -36,3 +36,16 @@ fn replies_keep_the_order_of_pipelined_requests() {
     let Some(out) = server.python_client("order.py", "alice", [""; 0]) else { return };
     assert!(out.status.success(), "{}", text(&out));
 }
+
+#[test]
+fn a_name_of_any_length_is_a_short_log_line() {
+    let server = TestServer::start();
+    let name = "n".repeat(30_000);
+    let Some(out) = server.python_client("login.py", &name, [""; 0]) else { return };
+    assert_eq!(out.status.code(), Some(10), "{}", text(&out));
+    let line = server.wait_for_log("failed password", |line| {
+        line["sender"] == "connection_failed" && line["login_type"] == "password"
+    });
+    assert_eq!(line["username"].as_str().unwrap().len(), 255);
+    assert!(server.log_text().lines().all(|line| line.len() < 2000));
+}

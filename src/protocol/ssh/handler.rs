@@ -60,6 +60,16 @@ impl std::fmt::Display for Error {
     }
 }
 
+/// As much of a name as an account can have: a client can send a quarter of a megabyte.
+fn cut(username: &str) -> &str {
+    const LONGEST: usize = 255;
+    let mut end = username.len().min(LONGEST);
+    while !username.is_char_boundary(end) {
+        end -= 1;
+    }
+    username.get(..end).unwrap_or_default()
+}
+
 /// How far authentication came, for whoever watches the connection from outside.
 #[derive(Debug, Default)]
 pub struct LoginProgress(AtomicU8);
@@ -206,7 +216,7 @@ impl Handler {
                     &self.context.log,
                     &logging::ConnectionFailed {
                         client_ip: &self.peer.ip().to_string(),
-                        username,
+                        username: cut(username),
                         login_type: method.as_str(),
                         protocol: "SSH",
                         error: &error,
