@@ -242,3 +242,11 @@ fn a_file_copied_to_its_own_end_grows_once() {
     assert!(out.status.success(), "{}", text(&out));
     assert_eq!(fs::read(server.home("alice").join("f")).unwrap(), [b'x'; 200]);
 }
+
+#[test]
+fn one_connection_carries_any_number_of_sessions_in_turn() {
+    let server = TestServer::start();
+    server.add_user("alice", json!({"max_sessions": 1}));
+    let Some(out) = server.python_client("in_turn.py", "alice", [""; 0]) else { return };
+    assert!(out.status.success(), "{}", text(&out));
+}

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use actors::Connection;
 use actors::ids::Protocol;
 use actors::{Connection, KillReason};
 use async_trait::async_trait;
@@ -395,6 +394,11 @@ impl russh::server::Handler for Handler {
         reply: ChannelOpenHandle,
         _session: &mut SshSession,
     ) -> Result<(), Error> {
+        // The library does not tell when the client confirms a close of ours.
+        self.channels.retain(|_, channel| match channel {
+            Channel::Idle => true,
+            Channel::Sftp(sftp) => !sftp.has_ended(),
+        });
         if self.channels.len() >= MAX_CHANNELS {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
@@ -425,6 +429,7 @@ impl russh::server::Handler for Handler {
             }
             Err(reason) => {
                 self.note(format_args!("sftp session refused: {reason}"));
+                self.channels.remove(&channel);
                 session.channel_failure(channel)?;
                 session.close(channel)?;
             }
