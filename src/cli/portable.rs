@@ -92,7 +92,7 @@ pub struct PortableOptions {
     )]
     sftpd_port: i32,
 
-    /// SSH commands to enable; "*" for all
+    /// SSH commands to enable; "*" for all. This version supports none yet
     #[arg(
         long,
         value_name = "NAMES",
