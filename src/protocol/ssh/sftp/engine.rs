@@ -615,3 +615,6 @@ async fn drained(shared: &Shared) {
         shared.out_room.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests;
