@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use actors::hooks::HooksConfig;
 use actors::ports::{BoxError, HookRunner, Verdict};
+use actors::quota::QuotaConfig;
 use actors::registry::RegistryConfig;
 use actors::{Actors, Ports, Supervisor, SupervisorConfig};
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Login, Passwords};
 use crate::cli::{Command, InitProviderOptions, LoadDataFlags, QuotaScan, ServeOptions};
-use crate::config::{self, Config, ConfigDir, Loaded};
+use crate::config::{self, Config, ConfigDir, DataProviderConfig, Loaded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, LogControl, Logging};
 use crate::metrics::Metrics;
@@ -54,6 +55,10 @@ fn in_system<F: Future<Output = Result<()>>>(work: F) -> Result<()> {
         .thread_name("sftpgo-worker")
         .build()
         .map_err(|error| Error::from_io("cannot start the runtime", error))?;
+    // Outlives the system: an actor that had no turn before a start failed begins and
+    // ends while the system is dropped, and asks for a timer then.
+    let handle = runtime.handle().clone();
+    let _timers = handle.enter();
     let runtime = std::sync::Mutex::new(Some(runtime));
     let system = actix::System::with_tokio_rt(|| {
         // Called once, by the line above.
@@ -234,6 +239,7 @@ impl Core {
                 max_per_host_connections: common.max_per_host_connections,
                 idle_timeout_secs: u64::from(common.idle_timeout) * 60,
             },
+            quota: quota_config(&config.data_provider),
             hooks: HooksConfig::default(),
             ..SupervisorConfig::default()
         };
@@ -381,6 +387,15 @@ impl Core {
             None => Ok(()),
             Some(failure) => Err(Error::new(ErrorKind::Internal, failure.to_string())),
         }
+    }
+}
+
+/// `delayed_quota_update` 0 is the usual interval: often enough to count as at once.
+fn quota_config(config: &DataProviderConfig) -> QuotaConfig {
+    let usual = QuotaConfig::default();
+    match config.delayed_quota_update {
+        0 => usual,
+        secs => QuotaConfig { flush_interval: Duration::from_secs(secs.into()), ..usual },
     }
 }
 

@@ -36,3 +36,41 @@ fn replies_keep_the_order_of_pipelined_requests() {
     let Some(out) = server.python_client("order.py", "alice", [""; 0]) else { return };
     assert!(out.status.success(), "{}", text(&out));
 }
+
+/// Open descriptors of the server.
+fn descriptors(server: &TestServer) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count()
+}
+
+#[test]
+fn requests_after_the_end_of_a_channel_leave_nothing_behind() {
+    let server = TestServer::start();
+    server.add_user("mallory", serde_json::json!({}));
+    let run = |times: &str| {
+        let out = server.python_client("after_eof.py", "mallory", [times])?;
+        assert!(out.status.success(), "{}", text(&out));
+        let api = server.api();
+        common::server::eventually("the connection's end", || api.connections().is_empty());
+        Some(())
+    };
+    if run("1").is_none() {
+        return;
+    }
+    let before = descriptors(&server);
+    run("40");
+    // Each forgotten session would hold its home directory.
+    common::server::eventually("every descriptor closed", || descriptors(&server) < before + 10);
+}
+
+#[test]
+fn a_name_of_any_length_is_a_short_log_line() {
+    let server = TestServer::start();
+    let name = "n".repeat(30_000);
+    let Some(out) = server.python_client("login.py", &name, [""; 0]) else { return };
+    assert_eq!(out.status.code(), Some(10), "{}", text(&out));
+    let line = server.wait_for_log("failed password", |line| {
+        line["sender"] == "connection_failed" && line["login_type"] == "password"
+    });
+    assert_eq!(line["username"].as_str().unwrap().len(), 255);
+    assert!(server.log_text().lines().all(|line| line.len() < 2000));
+}

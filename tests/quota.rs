@@ -3,10 +3,11 @@
 mod common;
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use common::TestServer;
-use common::clients::{has, public_key};
+use common::clients::{has, public_key, run};
 use common::server::eventually;
 use serde_json::json;
 
@@ -122,4 +123,26 @@ fn a_scan_counts_what_is_on_the_disk() {
     let (status, body) = server.api().post("/quotas/users/alice/scan", &json!({}));
     assert_eq!(status, 202, "{body}");
     eventually("the scan", || used(&server, "alice") == (12_345, 1));
+}
+
+#[test]
+fn usage_is_stored_when_the_settings_say_and_at_the_stop_at_the_latest() {
+    if !has("sftp") || !has("sqlite3") {
+        return;
+    }
+    let mut server = TestServer::with(&[("DATA_PROVIDER__DELAYED_QUOTA_UPDATE", "3600")]);
+    server.add_user("alice", json!({"public_keys": [public_key()], "quota_files": 1000}));
+    let database = server.dir().join("sftpgo.db");
+    let stored = || {
+        let query = "SELECT coalesce(sum(used_files), 0) FROM quota_usage";
+        run(Command::new("sqlite3").arg(&database).arg(query)).trim().to_owned()
+    };
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("f"), "x").unwrap();
+    server.sftp_ok("alice", &format!("put {}/f\n", local.path().display()));
+    // Longer than the usual interval.
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(stored(), "0");
+    assert!(server.stop().success());
+    assert_eq!(stored(), "1");
 }

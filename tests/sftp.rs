@@ -232,3 +232,21 @@ fn one_connection_carries_several_sessions() {
     let _ = master.kill();
     let _ = master.wait();
 }
+
+#[test]
+fn a_file_copied_to_its_own_end_grows_once() {
+    let server = TestServer::start();
+    // The quota ends what would otherwise fill the disk.
+    server.add_user("alice", json!({"quota_size": 100_000_000}));
+    let Some(out) = server.python_client("copy_onto_itself.py", "alice", [""; 0]) else { return };
+    assert!(out.status.success(), "{}", text(&out));
+    assert_eq!(fs::read(server.home("alice").join("f")).unwrap(), [b'x'; 200]);
+}
+
+#[test]
+fn one_connection_carries_any_number_of_sessions_in_turn() {
+    let server = TestServer::start();
+    server.add_user("alice", json!({"max_sessions": 1}));
+    let Some(out) = server.python_client("in_turn.py", "alice", [""; 0]) else { return };
+    assert!(out.status.success(), "{}", text(&out));
+}

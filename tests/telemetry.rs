@@ -37,6 +37,7 @@ fn metrics_move_with_use_and_satisfy_promtool() {
     assert_eq!(value("sftpgo_login_ok_total"), 1.0);
     assert_eq!(value("sftpgo_public_key_login_ok_total"), 1.0);
     assert_eq!(value("sftpgo_dataprovider_availability"), 1.0);
+    assert!(value("sftpgo_sftp_request_duration_seconds_count") >= 4.0);
     if has("promtool") {
         let mut promtool = Command::new("promtool")
             .args(["check", "metrics"])

@@ -33,6 +33,8 @@ pub enum LoginFailure {
     ProtocolDenied(LoginProtocol),
     MethodDenied(LoginMethod),
     AddressDenied(IpAddr),
+    /// Somebody changed the account during the login.
+    Changed,
     /// The store or the hashing failed; nobody is to blame for the attempt.
     Unavailable(Error),
 }
@@ -58,6 +60,7 @@ impl fmt::Display for LoginFailure {
                 write!(f, "login method {} is not allowed for the user", method.as_str())
             }
             Self::AddressDenied(ip) => write!(f, "login from {ip} is not allowed for the user"),
+            Self::Changed => f.write_str("user was changed meanwhile"),
             Self::Unavailable(error) => write!(f, "login could not be checked: {error}"),
         }
     }
@@ -127,6 +130,16 @@ impl Login {
     ) -> Result<Arc<User>, LoginFailure> {
         let user = self.user_with_key(username, key, &context).await?;
         Ok(self.admit(user).await)
+    }
+
+    /// Whether an account that has just passed is still as it was: to be asked once
+    /// its session is registered, from when on whoever changes the account ends it.
+    pub async fn confirm(&self, user: &User) -> Result<(), LoginFailure> {
+        match self.store.user(&user.username).await? {
+            None => Err(LoginFailure::UserNotFound),
+            Some(now) if now.updated_at == user.updated_at && now.status == user.status => Ok(()),
+            Some(_) => Err(LoginFailure::Changed),
+        }
     }
 
     /// An admin with a password, in the same time whatever the outcome. The

@@ -46,7 +46,8 @@ section! {
         pub update_mode: UpdateMode = UpdateMode::Automatic;
 
         /// Create an administrator when there is none, from the environment variables
-        /// `SFTPGO_DEFAULT_ADMIN_USERNAME` and `SFTPGO_DEFAULT_ADMIN_PASSWORD`.
+        /// `SFTPGO_DEFAULT_ADMIN_USERNAME` and `SFTPGO_DEFAULT_ADMIN_PASSWORD`. Without these it is
+        /// `admin` with the password `password`, to be changed at once.
         pub create_default_admin: bool = false;
 
         /// Which names are valid, as a sum: 1 allows any UTF-8 (otherwise letters, digits and

@@ -20,7 +20,7 @@ section! {
         /// another IP address than it was issued to, 2 rejects it once its account was changed.
         pub token_validation: u8 = 0, range 0..=3;
 
-        /// Minutes for which the cookie of a web session is valid.
+        /// Minutes for which the cookie of a web session is valid, once there are web pages.
         pub cookie_lifetime: u32 = 20, range 1..=720;
 
         /// Minutes for which a REST token is valid.
@@ -41,10 +41,10 @@ section! {
         /// An element without an address listens on all of them.
         pub address: String = String::new();
 
-        /// Serve the pages for administrators.
+        /// Serve the pages for administrators, once there are any.
         pub enable_web_admin: bool = true;
 
-        /// Serve the pages for users.
+        /// Serve the pages for users, once there are any.
         pub enable_web_client: bool = true;
 
         /// Serve the REST API.

@@ -15,8 +15,9 @@ section! {
         /// `common.server_version`. Empty for the usual one.
         pub banner: String = String::new(), check check_banner;
 
-        /// Files with the private host keys. Empty: `id_rsa`, `id_ecdsa` and `id_ed25519` in the
-        /// configuration directory. A missing file with one of these names is generated.
+        /// Files with the private host keys. Empty: `id_ed25519` and `id_rsa` in the configuration
+        /// directory, and `id_ecdsa` if it is there. A missing `id_ed25519` or `id_rsa` is
+        /// generated, and so is an `id_ecdsa` that this list names.
         pub host_keys: Vec<String> = Vec::new();
 
         /// Host key algorithms to offer. Empty for the secure defaults.
@@ -37,7 +38,8 @@ section! {
         /// File whose content is shown to clients before they authenticate. Empty for none.
         pub login_banner_file: String = String::new();
 
-        /// SSH commands that accounts may run. `*` enables all that are supported.
+        /// SSH commands that accounts may run. `*` enables all that are supported. This version
+        /// supports none yet and refuses them all; `scp` works in its SFTP mode.
         pub enabled_ssh_commands: Vec<String> =
             ["md5sum", "sha1sum", "sha256sum", "cd", "pwd", "scp"].map(String::from).to_vec();
 

@@ -61,6 +61,33 @@ pub fn public_key() -> String {
     std::fs::read_to_string(key().with_extension("pub")).unwrap().trim().to_owned()
 }
 
+/// Options that keep an OpenSSH program from everything but [`key`] and the address it
+/// is given.
+pub fn ssh_options() -> Vec<String> {
+    [
+        "-F",
+        "/dev/null",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "-o",
+        "LogLevel=ERROR",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "IdentityAgent=none",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "ConnectTimeout=20",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .chain(["-i".to_owned(), key().display().to_string()])
+    .collect()
+}
+
 impl TestServer {
     /// An account that logs in with [`key`] and with the password.
     pub fn add_key_user(&self, username: &str) {
@@ -69,28 +96,7 @@ impl TestServer {
 
     /// Options that point an OpenSSH program at this server and nothing else.
     pub fn ssh_options(&self) -> Vec<String> {
-        [
-            "-F",
-            "/dev/null",
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "UserKnownHostsFile=/dev/null",
-            "-o",
-            "LogLevel=ERROR",
-            "-o",
-            "IdentitiesOnly=yes",
-            "-o",
-            "IdentityAgent=none",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "ConnectTimeout=20",
-        ]
-        .into_iter()
-        .map(str::to_owned)
-        .chain(["-i".to_owned(), key().display().to_string()])
-        .collect()
+        ssh_options()
     }
 
     /// `sftp` with a batch of commands, authenticated by [`key`].

@@ -1,7 +1,7 @@
 //! What the black-box tests share: the real binary in its own directory, on free
 //! ports, with its log printed when a test fails.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
 pub mod api;
 pub mod clients;

@@ -66,10 +66,20 @@ impl TestServer {
         server
     }
 
+    /// Changes a setting for the next start.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.env.push((format!("SFTPGO_{key}"), value.to_owned()));
+    }
+
     /// The command that starts it, not yet spawned.
     pub fn command(&self) -> Command {
+        self.subcommand("serve")
+    }
+
+    /// Another command with the same configuration.
+    pub fn subcommand(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftpgo"));
-        command.arg("serve").arg("-c").arg(self.dir()).env_clear();
+        command.arg(name).arg("-c").arg(self.dir()).env_clear();
         for name in ["PATH", "HOME", "TZ"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

@@ -256,3 +256,23 @@ async fn the_default_admin_is_made_only_where_there_is_none() {
     assert!(chief.may(AdminPermission::ManageAdmins));
     assert!(login.admin("chief", "password", ip).await.is_err());
 }
+
+#[tokio::test]
+async fn a_login_does_not_survive_a_change_of_its_account() {
+    let (login, store) = login_with(&config());
+    store.add_user(user()).await.unwrap();
+    let key = public_key::parse(KEY).unwrap();
+    let context = from("192.0.2.1", LoginMethod::PublicKey);
+    let passed = login.public_key("bob", &key, context).await.unwrap();
+    login.confirm(&passed).await.unwrap();
+    // A login of its own is no change.
+    login.public_key("bob", &key, context).await.unwrap();
+    login.confirm(&passed).await.unwrap();
+
+    let changed = User { status: 0, ..store.user("bob").await.unwrap().unwrap() };
+    store.update_user(changed).await.unwrap();
+    let failure = login.confirm(&passed).await.unwrap_err();
+    assert!(matches!(failure, LoginFailure::Changed), "{failure}");
+    store.delete_user("bob").await.unwrap();
+    assert!(login.confirm(&passed).await.unwrap_err().is_unknown_user());
+}

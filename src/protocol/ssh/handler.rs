@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use actors::Connection;
 use actors::ids::Protocol;
+use actors::{Connection, KillReason};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -57,6 +57,16 @@ impl std::fmt::Display for Error {
             Self::Channel(error) => error.fmt(f),
         }
     }
+}
+
+/// As much of a name as an account can have: a client can send a quarter of a megabyte.
+fn cut(username: &str) -> &str {
+    const LONGEST: usize = 255;
+    let mut end = username.len().min(LONGEST);
+    while !username.is_char_boundary(end) {
+        end -= 1;
+    }
+    username.get(..end).unwrap_or_default()
 }
 
 /// How far authentication came, for whoever watches the connection from outside.
@@ -182,6 +192,10 @@ impl Handler {
                 .map_err(|refused| refused.to_string()),
             Err(failure) => Err(failure),
         };
+        let outcome = match outcome {
+            Ok(user) => self.still_the_same(user).await,
+            refused => refused,
+        };
         let counted = match method {
             LoginMethod::PublicKey => metrics::LoginMethod::PublicKey,
             LoginMethod::KeyboardInteractive => metrics::LoginMethod::KeyboardInteractive,
@@ -201,13 +215,25 @@ impl Handler {
                     &self.context.log,
                     &logging::ConnectionFailed {
                         client_ip: &self.peer.ip().to_string(),
-                        username,
+                        username: cut(username),
                         login_type: method.as_str(),
                         protocol: "SSH",
                         error: &error,
                     },
                 );
                 self.reject()
+            }
+        }
+    }
+
+    /// Whoever changed the account while its password was verified has ended only the
+    /// sessions that were registered then.
+    async fn still_the_same(&self, user: Arc<User>) -> Result<Arc<User>, String> {
+        match self.context.login.confirm(&user).await {
+            Ok(()) => Ok(user),
+            Err(failure) => {
+                self.connection.kill_switch().fire(KillReason::AccountChanged);
+                Err(failure.to_string())
             }
         }
     }
@@ -251,7 +277,8 @@ impl Handler {
         .map_err(|error| error.to_string())?;
         let outlet = Arc::new(HandleOutlet { handle, id });
         let kill = self.connection.kill_switch().clone();
-        Ok(sftp::Channel::start(session, entry, outlet, kill, log))
+        let metrics = self.context.metrics.clone();
+        Ok(sftp::Channel::start(session, entry, outlet, kill, metrics, log))
     }
 }
 
@@ -367,6 +394,11 @@ impl russh::server::Handler for Handler {
         reply: ChannelOpenHandle,
         _session: &mut SshSession,
     ) -> Result<(), Error> {
+        // The library does not tell when the client confirms a close of ours.
+        self.channels.retain(|_, channel| match channel {
+            Channel::Idle => true,
+            Channel::Sftp(sftp) => !sftp.has_ended(),
+        });
         if self.channels.len() >= MAX_CHANNELS {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
@@ -397,6 +429,7 @@ impl russh::server::Handler for Handler {
             }
             Err(reason) => {
                 self.note(format_args!("sftp session refused: {reason}"));
+                self.channels.remove(&channel);
                 session.channel_failure(channel)?;
                 session.close(channel)?;
             }
@@ -437,6 +470,20 @@ impl russh::server::Handler for Handler {
         _modes: &[(russh::Pty, u32)],
         session: &mut SshSession,
     ) -> Result<(), Error> {
+        session.channel_failure(channel)?;
+        Ok(())
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single_connection: bool,
+        _auth_protocol: &str,
+        _auth_cookie: &str,
+        _screen: u32,
+        session: &mut SshSession,
+    ) -> Result<(), Error> {
+        // Without an answer the client would wait for ever.
         session.channel_failure(channel)?;
         Ok(())
     }

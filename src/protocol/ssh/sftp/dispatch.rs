@@ -1,6 +1,7 @@
 //! One SFTP request at a time, as calls on the [`Session`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use chrono::Local;
@@ -76,6 +77,9 @@ pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Bytes {
             return packet::status_reply(id, StatusCode::BadMessage, "malformed packet");
         }
     };
+    let started = Instant::now();
+    // How long data takes is up to the client and its bandwidth limit.
+    let is_measured = !matches!(request, Request::Read { .. } | Request::Write { .. });
     let outcome = match request {
         Request::Write { handle, offset, data } => {
             // Shares the packet's memory instead of copying.
@@ -84,6 +88,9 @@ pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Bytes {
         }
         request => carry_out(shared, id, request).await,
     };
+    if is_measured {
+        shared.metrics.sftp_request(started.elapsed());
+    }
     outcome.unwrap_or_else(|error| refusal(shared, id, &error))
 }
 
@@ -367,7 +374,13 @@ async fn copy_data(
     let Open::Upload(upload) = &target.open else {
         return Err(Error::new(ErrorKind::PermissionDenied, "copy into a handle not writable"));
     };
-    let mut left = if len == 0 { u64::MAX } else { len };
+    // What the source holds now: it may be the target by another handle, and grow.
+    let mut left = match &source.open {
+        _ if len > 0 => len,
+        Open::Download(download) => download.metadata().await?.size.saturating_sub(from),
+        Open::Upload(upload) => upload.metadata().await?.size.saturating_sub(from),
+        Open::Directory(_) => 0,
+    };
     let overlaps = same && from < to.saturating_add(left) && to < from.saturating_add(left);
     if overlaps {
         return Err(Error::invalid("copy within one file with overlapping ranges"));

@@ -27,7 +27,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use actors::{KillSwitch, SessionHandle};
@@ -42,6 +42,7 @@ use super::dispatch;
 use super::handles::{Handles, Open};
 use super::packet::{self, Framer, MAX_DATA, Malformed, Request, StatusCode};
 use super::status::to_status;
+use crate::metrics::Metrics;
 use crate::paths::VirtualPath;
 use crate::vfs::Session;
 
@@ -130,6 +131,7 @@ pub(super) struct Shared {
     _entry: SessionHandle,
     pub(super) handles: Handles,
     pub(super) log: slog::Logger,
+    pub(super) metrics: Arc<Metrics>,
     kill: KillSwitch,
     outlet: Arc<dyn Outlet>,
     queue: Mutex<VecDeque<Job>>,
@@ -190,6 +192,16 @@ impl Shared {
         self.queued.fetch_add(len + REQUEST_OVERHEAD, Ordering::AcqRel);
         lock(&self.queue).push_back(job);
         self.arrived.notify_one();
+        if self.is_gone() {
+            self.forget_queue();
+        }
+    }
+
+    /// A request that has begun holds what it works on, and that is this: left in the
+    /// queue, both would stay for ever.
+    fn forget_queue(&self) {
+        let left = std::mem::take(&mut *lock(&self.queue));
+        drop(left);
     }
 
     fn finished(&self, packet_len: usize) {
@@ -234,6 +246,7 @@ impl Shared {
     fn session_gone(&self) {
         self.gone.store(true, Ordering::Release);
         lock(&self.out).replies.clear();
+        self.forget_queue();
         self.progress.notify_waiters();
         self.out_room.notify_one();
         self.out_arrived.notify_one();
@@ -241,6 +254,31 @@ impl Shared {
 
     fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// Waits until the client may send more.
+    async fn input_room(&self) -> Result<(), ChannelError> {
+        loop {
+            let queued = self.queued.load(Ordering::Acquire);
+            if queued <= INPUT_BUDGET {
+                return Ok(());
+            }
+            let progress = self.progress.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            let queued = self.queued.load(Ordering::Acquire);
+            if queued > INPUT_LIMIT {
+                return Err(ChannelError::RepliesNotRead);
+            }
+            let stalled = self.out_stalled.load(Ordering::Acquire);
+            if queued <= INPUT_BUDGET || stalled || self.is_gone() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = progress => {}
+                () = self.kill.fired() => return Ok(()),
+            }
+        }
     }
 
     /// Waits until replies may be produced again.
@@ -265,7 +303,9 @@ impl Shared {
 pub struct Channel {
     framer: Framer,
     initialised: bool,
-    shared: Arc<Shared>,
+    /// The worker owns it: when that has ended, the session's place in the registry and
+    /// its descriptors are free, whether or not the client confirms the end.
+    shared: Weak<Shared>,
 }
 
 impl Channel {
@@ -275,6 +315,7 @@ impl Channel {
         entry: SessionHandle,
         outlet: Arc<dyn Outlet>,
         kill: KillSwitch,
+        metrics: Arc<Metrics>,
         log: slog::Logger,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -283,6 +324,7 @@ impl Channel {
             _entry: entry,
             handles: Handles::default(),
             log,
+            metrics,
             kill,
             outlet,
             queue: Mutex::default(),
@@ -297,8 +339,15 @@ impl Channel {
             input_ended: AtomicBool::new(false),
             gone: AtomicBool::new(false),
         });
-        tokio::spawn(run(shared.clone()));
-        Self { framer: Framer::default(), initialised: false, shared }
+        let channel =
+            Self { framer: Framer::default(), initialised: false, shared: Arc::downgrade(&shared) };
+        tokio::spawn(run(shared));
+        channel
+    }
+
+    /// True when the server has closed the channel, or is about to.
+    pub fn has_ended(&self) -> bool {
+        self.shared.strong_count() == 0
     }
 
     /// Takes channel data. Returns when the client may send more, or with the reason
@@ -309,6 +358,7 @@ impl Channel {
         out: &mut impl Inline,
     ) -> Result<(), ChannelError> {
         let Self { framer, initialised, shared } = self;
+        let Some(shared) = shared.upgrade() else { return Ok(()) };
         framer.feed(data, |packet| {
             if !*initialised {
                 return match packet::decode(packet) {
@@ -320,47 +370,28 @@ impl Channel {
                     _ => Err(ChannelError::NotInitialised),
                 };
             }
+            // After its EOF a client has nothing to say, and nobody to say it to.
+            if shared.is_gone() || shared.input_ended.load(Ordering::Acquire) {
+                return Ok(());
+            }
             if shared.is_quiet() && !out.is_blocked() {
-                if !answer_inline(shared, packet, out) {
-                    begin(shared, packet, out);
+                if !answer_inline(&shared, packet, out) {
+                    begin(&shared, packet, out);
                 }
             } else {
                 shared.enqueue(Job::Packet(Bytes::copy_from_slice(packet)), packet.len());
             }
             Ok(())
         })?;
-        self.wait_for_room().await
+        shared.input_room().await
     }
 
     /// The client will send nothing more; queued requests are still carried out,
     /// then the channel closes.
     pub fn end_of_input(&mut self) {
-        self.shared.input_ended.store(true, Ordering::Release);
-        self.shared.arrived.notify_one();
-    }
-
-    async fn wait_for_room(&self) -> Result<(), ChannelError> {
-        let shared = &*self.shared;
-        loop {
-            let queued = shared.queued.load(Ordering::Acquire);
-            if queued <= INPUT_BUDGET {
-                return Ok(());
-            }
-            let progress = shared.progress.notified();
-            tokio::pin!(progress);
-            progress.as_mut().enable();
-            let queued = shared.queued.load(Ordering::Acquire);
-            if queued > INPUT_LIMIT {
-                return Err(ChannelError::RepliesNotRead);
-            }
-            let stalled = shared.out_stalled.load(Ordering::Acquire);
-            if queued <= INPUT_BUDGET || stalled || shared.is_gone() {
-                return Ok(());
-            }
-            tokio::select! {
-                () = progress => {}
-                () = shared.kill.fired() => return Ok(()),
-            }
+        if let Some(shared) = self.shared.upgrade() {
+            shared.input_ended.store(true, Ordering::Release);
+            shared.arrived.notify_one();
         }
     }
 }
@@ -446,10 +477,25 @@ fn group(packet: &[u8]) -> Group {
     }
 }
 
-/// The worker and the pump of one channel, until the client is gone or done.
+/// One channel, until the client is gone or done.
 async fn run(shared: Arc<Shared>) {
-    let pump = pump(&shared);
-    let work = work(&shared);
+    let (outlet, kill) = (shared.outlet.clone(), shared.kill.clone());
+    let is_done = serve(&shared).await;
+    shared.session_gone();
+    // Before the client learns of the end: it may open the next channel at once.
+    drop(shared);
+    if is_done {
+        tokio::select! {
+            () = kill.fired() => {}
+            () = outlet.close() => {}
+        }
+    }
+}
+
+/// The worker and the pump. True when the client is done and has all its replies.
+async fn serve(shared: &Arc<Shared>) -> bool {
+    let pump = pump(shared);
+    let work = work(shared);
     tokio::pin!(pump, work);
     let ended_well = tokio::select! {
         () = shared.kill.fired() => false,
@@ -459,14 +505,12 @@ async fn run(shared: Arc<Shared>) {
     // Handles close before the channel does: an upload without CLOSE is an abort,
     // and the client must not see the channel end before that is decided.
     shared.handles.clear();
-    if ended_well {
-        tokio::select! {
-            () = shared.kill.fired() => {}
-            () = &mut pump => {}
-            () = drained(&shared) => shared.outlet.close().await,
+    ended_well
+        && tokio::select! {
+            () = shared.kill.fired() => false,
+            () = &mut pump => false,
+            () = drained(shared) => true,
         }
-    }
-    shared.session_gone();
 }
 
 async fn work(shared: &Arc<Shared>) {
@@ -571,3 +615,6 @@ async fn drained(shared: &Shared) {
         shared.out_room.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! What an SSH client may ask for besides files: nothing.
+
+mod common;
+
+use common::TestServer;
+use common::clients::text;
+
+#[test]
+fn everything_but_sftp_is_refused_with_an_answer() {
+    let server = TestServer::start();
+    server.add_user("alice", serde_json::json!({}));
+    let Some(out) = server.python_client("requests.py", "alice", [""; 0]) else { return };
+    assert!(out.status.success(), "{}", text(&out));
+    let log = server.log_text();
+    assert!(log.contains("ssh command") && !log.contains("panic"), "{log}");
+}
