@@ -4,6 +4,7 @@
 //! administrator, services. A stop runs the other way round.
 
 mod facts;
+mod limits;
 mod portable;
 mod scanner;
 mod signals;
@@ -96,6 +97,12 @@ async fn serve_until_stopped(
         version::LONG,
         loaded.config_dir.path().display(),
         loaded.file.as_deref().map_or("none".to_owned(), |file| file.display().to_string()),
+    );
+    let files = limits::raise_open_files();
+    slog::debug!(
+        service_log,
+        "open files: at most {}",
+        files.map_or("any number".to_owned(), |files| files.to_string())
     );
     for warning in &loaded.warnings {
         slog::warn!(service_log, "configuration: {warning}");

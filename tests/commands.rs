@@ -343,3 +343,23 @@ fn the_first_administrator_is_made_once_and_never_changed() {
     server.launch();
     assert_eq!(server.api().get("/admins/other").0, 404);
 }
+
+#[test]
+fn a_low_soft_limit_of_open_files_is_raised() {
+    let server = TestServer::prepare(&[]);
+    let serve = server.command();
+    // The shell lowers its own limit and becomes the server.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -Sn 64 && exec \"$@\"", "sh"]).arg(serve.get_program());
+    limited.args(serve.get_args()).env_clear();
+    for (name, value) in serve.get_envs() {
+        limited.env(name, value.unwrap_or_default());
+    }
+    let child = Reaped(limited.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    eventually("the start", || common::api::Api::healthz(server.http_port) == Some(200));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.0.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let numbers: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
+    assert_ne!(numbers[0], "64", "{line}");
+    assert_eq!(numbers[0], numbers[1], "{line}");
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::signals::Signals;
-use super::{Core, in_system};
+use super::{Core, in_system, limits};
 use crate::auth::Passwords;
 use crate::cli::PortableOptions;
 use crate::cli::mdns::{Advertisement, Announcement, Credentials};
@@ -42,6 +42,7 @@ async fn serve_until_stopped(
     log: slog::Logger,
 ) -> Result<()> {
     let mut signals = Signals::install()?;
+    limits::raise_open_files();
     let config = &loaded.config;
     let passwords = Passwords::new(&config.data_provider)?;
     let store = Store::in_memory(&config.data_provider, Arc::new(passwords.clone()))?;
