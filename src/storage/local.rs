@@ -354,7 +354,8 @@ impl Storage for LocalStorage {
     ) -> Result<Option<Metadata>> {
         require_name(to)?;
         let to = to.clone();
-        self.ask(from, "rename", move |root, from| rename_beneath(root, from, &to, replace)).await
+        self.offload(from, "rename", move |root, from| rename_beneath(root, from, &to, replace))
+            .await
     }
 
     async fn set_attributes(
@@ -362,10 +363,14 @@ impl Storage for LocalStorage {
         path: &StoragePath,
         attributes: SetAttributes,
     ) -> Result<Metadata> {
-        self.ask(path, "set attributes of", move |root, path| {
-            attributes::apply_at(root, path, &attributes)
-        })
-        .await
+        let doing = "set attributes of";
+        let work =
+            move |root: &Root, path: &StoragePath| attributes::apply_at(root, path, &attributes);
+        // A new size can take as long as writing it, or freeing it.
+        if attributes.size.is_some() {
+            return self.offload(path, doing, work).await;
+        }
+        self.ask(path, doing, work).await
     }
 
     async fn symlink(&self, target: &[u8], link: &StoragePath) -> Result<()> {

@@ -21,7 +21,7 @@ use crate::vfs::UploadOptions;
 
 /// Entries asked from the storage at a time, and the bytes of one NAME reply: the
 /// draft promises clients no packets above 34,000 bytes.
-const LIST_BATCH: usize = 1024;
+const LIST_BATCH: usize = 256;
 const NAME_REPLY_BYTES: usize = 32_000;
 
 /// What we advertise in SSH_FXP_VERSION. Hard links are not among them and are

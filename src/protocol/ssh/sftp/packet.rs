@@ -420,13 +420,6 @@ impl Framer {
             }
         }
     }
-
-    /// Gives back the buffer of a session that has become quiet.
-    pub fn shrink(&mut self) {
-        if self.partial.is_empty() {
-            self.partial = Vec::new();
-        }
-    }
 }
 
 /// SSH_FXP_STATUS codes of version 3 (section 7).
