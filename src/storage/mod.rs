@@ -275,6 +275,12 @@ pub trait Storage: Send + Sync + Debug {
     async fn space(&self, _path: &StoragePath) -> Result<Space> {
         Err(unsupported("space"))
     }
+    /// A file or directory to be named to a program of this machine, not to be read:
+    /// only where [`Capabilities::system_commands`]. Follows links that stay below the root.
+    #[cfg(unix)]
+    async fn open_for_program(&self, _path: &StoragePath) -> Result<std::os::fd::OwnedFd> {
+        Err(unsupported("a program on the files"))
+    }
     /// True for a name that a [`WriteHandle`] gives its file until `commit`: such
     /// a file belongs to nobody yet.
     fn is_temporary(&self, _name: &[u8]) -> bool {

@@ -15,10 +15,14 @@ mod mounts;
 mod options;
 mod policy;
 mod remove;
+mod remove_tree;
 mod rename;
 pub mod scan;
 mod session;
 mod space;
+mod ssh_command;
+#[cfg(unix)]
+mod system_command;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -28,4 +32,7 @@ pub use download::Download;
 pub use listing::Listing;
 pub use options::{VfsOptions, VfsServices};
 pub use session::{Session, SessionContext};
+pub use ssh_command::Contents;
+#[cfg(unix)]
+pub use system_command::{Changes, SystemCommand, SystemCommandRoot};
 pub use upload::{Upload, UploadOptions};
