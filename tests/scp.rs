@@ -196,8 +196,10 @@ fn permissions_and_quota_are_those_of_every_protocol() {
     fs::write(&big, content(500_000)).unwrap();
 
     scp_ok(&server, &[&small, "host:in"]);
+    scp_ok(&server, &[&small, "host:in/other"]);
+    fs::rename(home.join("in/small"), home.join("in/first")).unwrap();
     scp_ok(&server, &[&small, "host:in/"]);
-    assert!(home.join("in/small").is_file());
+    assert!(home.join("in/small").is_file() && home.join("in/other").is_file());
     scp_fails(&server, &[&small, "host:in/small"], "permission denied");
     scp_fails(&server, &[&small, "host:out/x"], "permission denied");
     scp_fails(&server, &["host:in/small", &big], "permission denied");
@@ -215,7 +217,7 @@ fn permissions_and_quota_are_those_of_every_protocol() {
         fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 3, "something was left behind: {names:?}");
     let user = server.api().get("/users/alice").1;
-    assert_eq!(user["used_quota_files"], 2, "{user}");
+    assert_eq!(user["used_quota_files"], 4, "{user}");
 }
 
 #[test]
@@ -299,7 +301,8 @@ fn host_key(server: &TestServer) -> String {
 
 #[test]
 fn a_hostile_peer_gains_nothing() {
-    let (server, _local) = ready();
+    let server = TestServer::with(&[("COMMON__UPLOAD_MODE", "1")]);
+    server.add_key_user("alice");
     let Some(out) = server.python_client("scp_hostile.py", "alice", [""; 0]) else { return };
     assert!(out.status.success(), "{}\n{}", text(&out), server.output());
     let mut names: Vec<_> = fs::read_dir(server.home("alice"))

@@ -18,7 +18,8 @@ const SETTINGS: &[(&str, &str)] = &[
     // Every hook.
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
-    ("core.alternateRefsCommand", "false"),
+    // It is asked for in every push; this one says nothing.
+    ("core.alternateRefsCommand", "git-check-ref-format"),
     ("core.sshCommand", "false"),
     ("core.gitProxy", "false"),
     ("core.askPass", "false"),
@@ -85,12 +86,12 @@ impl Program {
 /// # Errors
 /// Anything but exactly one path, which is no option.
 pub fn repository(words: &[Vec<u8>]) -> Result<&[u8], String> {
+    if let Some(option) = words.iter().find(|word| word.starts_with(b"-")) {
+        let option = String::from_utf8_lossy(option);
+        return Err(format!("option {} is not allowed", option.escape_debug()));
+    }
     match words {
         [path] if path.is_empty() => Err("the path of the repository is empty".to_owned()),
-        [path] if path.starts_with(b"-") => {
-            let path = String::from_utf8_lossy(path);
-            Err(format!("option {} is not allowed", path.escape_debug()))
-        }
         [path] => Ok(path),
         _ => Err("exactly one repository is needed".to_owned()),
     }

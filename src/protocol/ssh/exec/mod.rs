@@ -232,6 +232,8 @@ async fn run(start: Start, input: Arc<Input>, gone: CancellationToken) {
         status = work(&command, &session, &mut io) => Some(status),
     };
     metrics.ssh_command_finished(status == Some(0));
+    // The session may be holding the client back for a command that reads no more.
+    io.input.ignore();
     // Before the client learns of the end: it may open the next channel at once.
     drop((session, entry, io));
     if let Some(status) = status {
@@ -248,6 +250,7 @@ async fn work(command: &Command, session: &Session, io: &mut Io) -> u32 {
         Ok(status) => return status,
         Err(failure) => failure,
     };
+    io.input.ignore();
     let line = shown(command.text.as_bytes());
     let (about, told) = match failure {
         Failure::Gone => return 1,
