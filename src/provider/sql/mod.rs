@@ -8,7 +8,9 @@ mod admins;
 mod connection;
 mod file;
 mod folders;
+mod groups;
 mod migrations;
+mod relations;
 mod restore;
 mod schema;
 mod usage;
@@ -103,6 +105,21 @@ fn query_failed(what: &str, error: DieselError) -> Error {
         _ => ErrorKind::Internal,
     };
     Error::with_source(kind, format!("{what}: query failed"), error)
+}
+
+/// Carries our error, which names the object, through a transaction.
+struct Failed(Error);
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<DieselError> for Failed {
+    fn from(error: DieselError) -> Self {
+        Self(query_failed("data provider", error))
+    }
 }
 
 fn not_found(what: &str) -> Error {
