@@ -96,7 +96,7 @@ impl Login {
         password: &str,
         context: LoginContext,
     ) -> Result<Arc<User>, LoginFailure> {
-        let user = self.account(username).await?;
+        let (user, left_out) = self.account(username).await?;
         let none = Password::default();
         let stored = user.as_ref().map_or(&none, |user| &user.password);
         // Before the gates are asked, so that a closed gate takes no less time.
@@ -106,7 +106,7 @@ impl Login {
             return Err(LoginFailure::WrongCredentials);
         }
         self.improve_user_hash(&user, password).await;
-        Ok(self.admit(user).await)
+        Ok(self.admit(user, left_out).await)
     }
 
     /// Whether a key that a client offers, without having signed with it yet,
@@ -128,8 +128,8 @@ impl Login {
         key: &PublicKey,
         context: LoginContext,
     ) -> Result<Arc<User>, LoginFailure> {
-        let user = self.user_with_key(username, key, &context).await?;
-        Ok(self.admit(user).await)
+        let (user, left_out) = self.user_with_key(username, key, &context).await?;
+        Ok(self.admit(user, left_out).await)
     }
 
     /// Whether an account that has just passed is still as it was, with its groups
@@ -145,17 +145,13 @@ impl Login {
         }
     }
 
-    /// The account with what it inherits from its groups: all gates and the session
-    /// go by that.
-    async fn account(&self, username: &str) -> Result<Option<User>, LoginFailure> {
-        let Some(Effective { user, left_out }) = self.store.effective_user(username).await? else {
-            return Ok(None);
-        };
-        for line in left_out {
-            warn!(self.log, "user inherits less than its groups have";
-                "username" => &user.username, "error" => line);
-        }
-        Ok(Some(user))
+    /// The account with what it inherits from its groups, by which all gates and the
+    /// session go, and what of that had to be left out.
+    async fn account(&self, username: &str) -> Result<(Option<User>, Vec<String>), LoginFailure> {
+        Ok(match self.store.effective_user(username).await? {
+            Some(Effective { user, left_out }) => (Some(user), left_out),
+            None => (None, Vec::new()),
+        })
     }
 
     /// An admin with a password, in the same time whatever the outcome. The
@@ -194,17 +190,21 @@ impl Login {
         username: &str,
         key: &PublicKey,
         context: &LoginContext,
-    ) -> Result<User, LoginFailure> {
-        let user = self.account(username).await?;
+    ) -> Result<(User, Vec<String>), LoginFailure> {
+        let (user, left_out) = self.account(username).await?;
         let user = pass_gates(user, context)?;
         if public_key::contains(&user.public_keys, key.key_data()) {
-            Ok(user)
+            Ok((user, left_out))
         } else {
             Err(LoginFailure::WrongCredentials)
         }
     }
 
-    async fn admit(&self, mut user: User) -> Arc<User> {
+    async fn admit(&self, mut user: User, left_out: Vec<String>) -> Arc<User> {
+        for reason in left_out {
+            warn!(self.log, "user inherits less than its groups have";
+                "username" => &user.username, "error" => reason);
+        }
         if let Err(error) = self.store.user_logged_in(&user.username).await {
             warn!(self.log, "last login of a user cannot be stored";
                 "username" => &user.username, "error" => %error);

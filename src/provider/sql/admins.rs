@@ -9,7 +9,7 @@ use super::relations::{
     write_admin_relations,
 };
 use super::schema::{account_groups, admins, admins_groups};
-use super::{Failed, SqlProvider, from_json, not_found, query_failed, to_json};
+use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, Result};
 use crate::model::{Admin, Password};
 use crate::provider::{Admins, Page};
@@ -154,21 +154,20 @@ impl Admins for SqlProvider {
     fn add_admin(&self, admin: &Admin) -> Result<()> {
         let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::new(admin)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             diesel::insert_into(admins::table)
                 .values(&record)
-                .execute(conn)
-                .map_err(|error| query_failed(&what, error))?;
+                .execute(conn)?;
             write_admin_relations!(conn, &what, admin);
             Ok(())
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn add_first_admin(&self, admin: &Admin) -> Result<bool> {
         let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::new(admin)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let existing: i64 = admins::table.count().get_result(conn)?;
             if existing == 0 {
                 diesel::insert_into(admins::table).values(&record).execute(conn)?;
@@ -176,21 +175,21 @@ impl Admins for SqlProvider {
             }
             Ok(existing == 0)
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn update_admin(&self, admin: &Admin) -> Result<()> {
         let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::replacement(admin)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let existing = admins::table.filter(admins::username.eq(&admin.username));
             if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Failed(not_found(&what)));
+                return Err(Aborted::from(not_found(&what)));
             }
             write_admin_relations!(conn, &what, admin);
             Ok(())
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn delete_admin(&self, username: &str) -> Result<()> {

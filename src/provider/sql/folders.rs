@@ -8,7 +8,7 @@ use super::relations::{self, ByOwner, relations_of_folders, require_private_moun
 use super::schema::{folders, groups_folders, quota_usage, users_folders};
 use super::usage::{self, KIND_FOLDER};
 use super::users::Counters;
-use super::{Failed, SqlProvider, from_json, not_found, query_failed, to_json};
+use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::Result;
 use crate::model::Folder;
 use crate::provider::{Folders, Page};
@@ -166,15 +166,15 @@ impl Folders for SqlProvider {
     fn update_folder(&self, folder: &Folder) -> Result<()> {
         let what = format!("folder {:?}", folder.name);
         let record = FolderRecord::new(folder)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let existing = folders::table.filter(folders::name.eq(&folder.name));
             if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Failed(not_found(&what)));
+                return Err(Aborted::from(not_found(&what)));
             }
             require_private_mounts!(conn, folder);
             Ok(())
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn delete_folder(&self, name: &str) -> Result<()> {

@@ -13,7 +13,7 @@ use super::schema::{
     account_groups, admins_groups, folders, groups_folders, quota_usage, users_groups,
 };
 use super::usage::{self, KIND_FOLDER};
-use super::{Failed, SqlProvider, from_json, not_found, query_failed, to_json};
+use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Group;
 use crate::provider::{Groups, Page};
@@ -135,36 +135,35 @@ impl Groups for SqlProvider {
     fn add_group(&self, group: &Group) -> Result<()> {
         let what = format!("group {:?}", group.name);
         let record = GroupRecord::new(group)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             diesel::insert_into(account_groups::table)
                 .values(&record)
-                .execute(conn)
-                .map_err(|error| query_failed(&what, error))?;
+                .execute(conn)?;
             write_group_relations!(conn, &what, group);
             Ok(())
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn update_group(&self, group: &Group) -> Result<()> {
         let what = format!("group {:?}", group.name);
         let record = GroupRecord::replacement(group)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let existing = account_groups::table.filter(account_groups::name.eq(&group.name));
             if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Failed(not_found(&what)));
+                return Err(Aborted::from(not_found(&what)));
             }
             write_group_relations!(conn, &what, group);
             Ok(())
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn delete_group(&self, name: &str) -> Result<()> {
         /// As many as an error message names.
         const SHOWN: usize = 5;
         let what = format!("group {name:?}");
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let mut users: Vec<String> = users_groups::table
                 .filter(users_groups::group_name.eq(name))
                 .select(users_groups::username)
@@ -174,17 +173,17 @@ impl Groups for SqlProvider {
             if !users.is_empty() {
                 let and_more = if users.len() > SHOWN { " and more" } else { "" };
                 users.truncate(SHOWN);
-                return Err(Failed(Error::new(
+                return Err(Aborted::from(Error::new(
                     ErrorKind::Conflict,
                     format!("{what}: is the group of {}{and_more}", users.join(", ")),
                 )));
             }
             let existing = account_groups::table.filter(account_groups::name.eq(name));
             match diesel::delete(existing).execute(conn)? {
-                0 => Err(Failed(not_found(&what))),
+                0 => Err(Aborted::from(not_found(&what))),
                 _ => Ok(()),
             }
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 }

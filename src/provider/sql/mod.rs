@@ -87,6 +87,35 @@ impl Provider for SqlProvider {
     }
 }
 
+/// What ends a transaction early: the error of a query, whose object is named by
+/// whoever began the transaction, or one that says everything itself.
+enum Aborted {
+    Query(DieselError),
+    Refusal(Error),
+}
+
+impl Aborted {
+    /// The error of a transaction about `what`, e.g. `user "bob"`.
+    fn during(self, what: &str) -> Error {
+        match self {
+            Self::Query(error) => query_failed(what, error),
+            Self::Refusal(error) => error,
+        }
+    }
+}
+
+impl From<DieselError> for Aborted {
+    fn from(error: DieselError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<Error> for Aborted {
+    fn from(error: Error) -> Self {
+        Self::Refusal(error)
+    }
+}
+
 /// The error of a query about `what`, e.g. `user "bob"`.
 fn query_failed(what: &str, error: DieselError) -> Error {
     let kind = match &error {
@@ -105,21 +134,6 @@ fn query_failed(what: &str, error: DieselError) -> Error {
         _ => ErrorKind::Internal,
     };
     Error::with_source(kind, format!("{what}: query failed"), error)
-}
-
-/// Carries our error, which names the object, through a transaction.
-struct Failed(Error);
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<DieselError> for Failed {
-    fn from(error: DieselError) -> Self {
-        Self(query_failed("data provider", error))
-    }
 }
 
 fn not_found(what: &str) -> Error {

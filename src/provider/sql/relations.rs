@@ -332,7 +332,7 @@ macro_rules! require_groups {
                 .select(account_groups::name)
                 .load($conn)?;
             if let Some(missing) = names.iter().find(|name| !found.iter().any(|f| f == *name)) {
-                return Err(Failed(Error::invalid(format!(
+                return Err(Aborted::from(Error::invalid(format!(
                     "{}: groups: group {missing:?} does not exist",
                     $what
                 ))));
@@ -405,7 +405,7 @@ macro_rules! require_private_mounts {
                 .count()
                 .get_result($conn)?;
             if by_users + by_groups > 0 {
-                return Err(Failed(relations::not_private("folder", &folder.name)));
+                return Err(Aborted::from(relations::not_private("folder", &folder.name)));
             }
         }
     }};

@@ -19,7 +19,7 @@ use super::schema::{
 };
 use super::usage::{self, KIND_FOLDER, KIND_USER};
 use super::users::{Counters, UserRecord, UserRow, select_users};
-use super::{Failed, SqlProvider, query_failed};
+use super::{Aborted, SqlProvider, query_failed};
 use crate::error::{Error, Result};
 use crate::provider::{Backup, Objects, Restored};
 
@@ -66,10 +66,10 @@ impl Backup for SqlProvider {
     }
 
     fn restore(&self, objects: &Objects, add_only: bool) -> Result<Restored> {
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let mut done = Restored::default();
             for folder in &objects.folders {
-                let failed = |error| Failed(query_failed(&format!("folder {:?}", folder.name), error));
+                let failed = |error| Aborted::from(query_failed(&format!("folder {:?}", folder.name), error));
                 let existing = folders::table.filter(folders::name.eq(&folder.name));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
@@ -94,7 +94,7 @@ impl Backup for SqlProvider {
             }
             for group in &objects.groups {
                 let what = format!("group {:?}", group.name);
-                let failed = |error| Failed(query_failed(&what, error));
+                let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = account_groups::table.filter(account_groups::name.eq(&group.name));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
@@ -117,7 +117,7 @@ impl Backup for SqlProvider {
             }
             for user in &objects.users {
                 let what = format!("user {:?}", user.username);
-                let failed = |error| Failed(query_failed(&what, error));
+                let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = users::table.filter(users::username.eq(&user.username));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
@@ -147,14 +147,14 @@ impl Backup for SqlProvider {
             }
             for admin in &objects.admins {
                 let what = format!("admin {:?}", admin.username);
-                let failed = |error| Failed(query_failed(&what, error));
+                let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = admins::table.filter(admins::username.eq(&admin.username));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
                     .map_err(failed)?;
                 if !exists {
                     if admin.password.is_empty() {
-                        return Err(Failed(Error::invalid(format!(
+                        return Err(Aborted::from(Error::invalid(format!(
                             "{what}: password: is required for an admin that does not exist yet"
                         ))));
                     }
@@ -181,6 +181,6 @@ impl Backup for SqlProvider {
             }
             Ok(done)
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during("restore"))
     }
 }

@@ -14,7 +14,7 @@ use super::schema::{
     account_groups, folders, groups_folders, quota_usage, users, users_folders, users_groups,
 };
 use super::usage::{self, KIND_FOLDER, KIND_USER};
-use super::{Failed, SqlProvider, from_json, not_found, query_failed, to_json};
+use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, Result};
 use crate::model::{Password, User};
 use crate::provider::{Account, Page, Users};
@@ -266,32 +266,31 @@ impl Users for SqlProvider {
     fn add_user(&self, user: &User) -> Result<()> {
         let what = format!("user {:?}", user.username);
         let record = UserRecord::new(user)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             diesel::insert_into(users::table)
                 .values(&record)
-                .execute(conn)
-                .map_err(|error| query_failed(&what, error))?;
+                .execute(conn)?;
             diesel::insert_into(quota_usage::table)
                 .values(usage::nothing(KIND_USER, &user.username))
                 .execute(conn)?;
             write_user_relations!(conn, &what, user);
             Ok(())
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn update_user(&self, user: &User) -> Result<()> {
         let what = format!("user {:?}", user.username);
         let record = UserRecord::replacement(user)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let existing = users::table.filter(users::username.eq(&user.username));
             if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Failed(not_found(&what)));
+                return Err(Aborted::from(not_found(&what)));
             }
             write_user_relations!(conn, &what, user);
             Ok(())
         }))
-        .map_err(|Failed(error)| error)
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn delete_user(&self, username: &str) -> Result<()> {
