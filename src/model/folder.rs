@@ -70,7 +70,7 @@ impl Folder {
     /// True if where its files are depends on who asks.
     pub fn is_per_user(&self) -> bool {
         has_placeholders(&self.mapped_path)
-            || self.filesystem.templates().into_iter().any(|text| has_placeholders(text))
+            || self.filesystem.templates().into_iter().any(has_placeholders)
     }
 
     /// Puts the user's names in. Fails, naming the placeholder, if there is nothing
