@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::admin::Admin;
 use super::folder::Folder;
 use super::password::Password;
+use super::role::Role;
 use super::user::User;
 
 /// The format number of version 2.7, which is what is written.
@@ -20,6 +21,8 @@ pub struct BackupData {
     pub folders: Vec<Folder>,
     #[serde(serialize_with = "with_passwords")]
     pub admins: Vec<Admin>,
+    /// Without who has them: users and admins say so.
+    pub roles: Vec<Role>,
     /// Format number.
     pub version: i64,
 }

@@ -29,7 +29,6 @@ pub fn refuse<T>(table: &[Refusal<T>], object: &T) -> Result<()> {
 pub const USER: &[Refusal<User>] = &[
     Refusal("virtual_folders", |user| !user.virtual_folders.is_empty()),
     Refusal("groups", |user| !user.groups.is_empty()),
-    Refusal("role", |user| !user.role.is_empty()),
     Refusal("oidc_custom_fields", |user| !user.oidc_custom_fields.is_empty()),
     Refusal("upload_data_transfer", |user| user.upload_data_transfer != 0),
     Refusal("download_data_transfer", |user| user.download_data_transfer != 0),
@@ -82,7 +81,6 @@ pub const FOLDER: &[Refusal<Folder>] = &[
 
 /// What admins cannot use yet.
 pub const ADMIN: &[Refusal<Admin>] = &[
-    Refusal("role", |admin| !admin.role.is_empty()),
     Refusal("groups", |admin| !admin.groups.is_empty()),
     Refusal("filters.allow_api_key_auth", |admin| admin.filters.allow_api_key_auth),
     Refusal("filters.totp_config", |admin| admin.filters.totp_config.enabled),

@@ -16,7 +16,7 @@ use actors::ports::{Usage, UsageDelta};
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{Admin, Folder, Password, User};
+use crate::model::{Admin, Folder, Password, Role, User};
 
 pub use store::Store;
 
@@ -39,11 +39,13 @@ impl Default for Page {
     }
 }
 
-/// Users, stored as given. The usage counters are read with the user but
+/// Users, stored as given; a write fails with `InvalidInput` if there is no such
+/// role. The usage counters are read with the user but
 /// written only through [`UsageCounters`].
 pub trait Users: Send + Sync {
     fn user(&self, username: &str) -> Result<Option<User>>;
-    fn users(&self, page: Page) -> Result<Vec<User>>;
+    /// Those of one role, or all.
+    fn users(&self, page: Page, role: Option<&str>) -> Result<Vec<User>>;
     /// Fails with `AlreadyExists`.
     fn add_user(&self, user: &User) -> Result<()>;
     /// Replaces the user but for `id`, `created_at` and `last_login`, and the
@@ -74,7 +76,8 @@ pub trait Folders: Send + Sync {
     fn delete_folder(&self, name: &str) -> Result<()>;
 }
 
-/// Admins, stored as given.
+/// Admins, stored as given; a write fails with `InvalidInput` if there is no such
+/// role.
 pub trait Admins: Send + Sync {
     fn admin(&self, username: &str) -> Result<Option<Admin>>;
     fn admins(&self, page: Page) -> Result<Vec<Admin>>;
@@ -98,6 +101,21 @@ pub trait Admins: Send + Sync {
     fn swap_admin_password(&self, username: &str, old: &str, new: &str) -> Result<bool>;
 }
 
+/// Roles, stored as given. Who has them is read from users and admins.
+pub trait Roles: Send + Sync {
+    fn role(&self, name: &str) -> Result<Option<Role>>;
+    fn roles(&self, page: Page) -> Result<Vec<Role>>;
+    /// Fails with `AlreadyExists`.
+    fn add_role(&self, role: &Role) -> Result<()>;
+    /// Replaces the role but for `id` and `created_at`. Fails with `NotFound`.
+    fn update_role(&self, role: &Role) -> Result<()>;
+    /// Takes the role from its users. Fails with `NotFound`, and with `Conflict` as
+    /// long as an admin has it: without a role an admin would see all users.
+    fn delete_role(&self, name: &str, now_unix_ms: i64) -> Result<()>;
+    /// The names of all users of a role, sorted.
+    fn usernames_of_role(&self, role: &str) -> Result<Vec<String>>;
+}
+
 /// What users and folders have stored. Accounts that do not exist use nothing,
 /// and what is written for them is dropped.
 pub trait UsageCounters: Send + Sync {
@@ -119,6 +137,7 @@ pub trait Backup: Send + Sync {
 /// Objects of all kinds.
 #[derive(Debug, Clone, Default)]
 pub struct Objects {
+    pub roles: Vec<Role>,
     pub folders: Vec<Folder>,
     pub users: Vec<User>,
     pub admins: Vec<Admin>,
@@ -138,7 +157,7 @@ pub struct Restored {
 }
 
 /// A place for accounts.
-pub trait Provider: Users + Folders + Admins + UsageCounters + Backup {
+pub trait Provider: Users + Folders + Admins + Roles + UsageCounters + Backup {
     /// Fails with `Unavailable` if the store does not answer.
     fn check_availability(&self) -> Result<()>;
     /// Name of the driver, for the status page.

@@ -7,6 +7,7 @@ mod dumps;
 mod folders;
 mod harness;
 mod quotas;
+mod roles;
 mod servers;
 mod service;
 mod telemetry;

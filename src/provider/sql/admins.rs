@@ -3,8 +3,9 @@
 use diesel::prelude::*;
 
 use super::connection::{Engine, with_engine};
+use super::roles::require_role;
 use super::schema::admins;
-use super::{SqlProvider, from_json, not_found, query_failed, to_json};
+use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::Result;
 use crate::model::{Admin, Password};
 use crate::provider::{Admins, Page};
@@ -25,6 +26,7 @@ pub struct AdminRow {
     last_login: i64,
     created_at: i64,
     updated_at: i64,
+    role: String,
 }
 
 impl AdminRow {
@@ -42,6 +44,7 @@ impl AdminRow {
             last_login: self.last_login,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            role: self.role,
             username: self.username,
             ..Admin::default()
         })
@@ -63,6 +66,7 @@ pub struct AdminRecord<'a> {
     last_login: Option<i64>,
     created_at: Option<i64>,
     updated_at: i64,
+    role: &'a str,
 }
 
 impl<'a> AdminRecord<'a> {
@@ -81,6 +85,7 @@ impl<'a> AdminRecord<'a> {
             last_login: Some(admin.last_login),
             created_at: Some(admin.created_at),
             updated_at: admin.updated_at,
+            role: &admin.role,
         })
     }
 
@@ -128,12 +133,14 @@ impl Admins for SqlProvider {
     }
 
     fn add_admin(&self, admin: &Admin) -> Result<()> {
+        let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::new(admin)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::insert_into(admins::table).values(&record).execute(conn)
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &admin.role);
+            diesel::insert_into(admins::table).values(&record).execute(conn)?;
+            Ok(())
         }))
-        .map_err(|error| query_failed(&format!("admin {:?}", admin.username), error))?;
-        Ok(())
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn add_first_admin(&self, admin: &Admin) -> Result<bool> {
@@ -151,12 +158,14 @@ impl Admins for SqlProvider {
     fn update_admin(&self, admin: &Admin) -> Result<()> {
         let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::replacement(admin)?;
-        let updated = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::update(admins::table.filter(admins::username.eq(&admin.username)))
-                .set(&record)
-                .execute(conn)
-        }))
-        .map_err(|error| query_failed(&what, error))?;
+        let updated =
+            with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+                require_role!(conn, what, &admin.role);
+                Ok(diesel::update(admins::table.filter(admins::username.eq(&admin.username)))
+                    .set(&record)
+                    .execute(conn)?)
+            }))
+            .map_err(|aborted| aborted.during(&what))?;
         if updated == 0 { Err(not_found(&what)) } else { Ok(()) }
     }
 

@@ -150,7 +150,7 @@ mod tests {
         let mut connection = memory();
         assert!(migrate_sqlite(&mut connection).unwrap());
         let first = tables(&mut connection);
-        assert_eq!(first.len(), 4);
+        assert_eq!(first.len(), 5);
         assert!(!migrate_sqlite(&mut connection).unwrap());
 
         connection.revert_all_migrations(SQLITE).unwrap();

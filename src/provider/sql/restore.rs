@@ -6,19 +6,25 @@ use diesel::result::Error as DieselError;
 use super::admins::{AdminRecord, AdminRow};
 use super::connection::{Engine, with_engine};
 use super::folders::{FolderRecord, FolderRow, select_folders};
-use super::schema::{admins, folders, quota_usage, users};
+use super::roles::{RoleRecord, RoleRow, require_role};
+use super::schema::{admins, folders, quota_usage, roles, users};
 use super::usage::{self, KIND_FOLDER, KIND_USER};
 use super::users::{Counters, UserRecord, UserRow, select_users};
-use super::{SqlProvider, query_failed};
+use super::{Aborted, SqlProvider, query_failed};
 use crate::error::{Error, Result};
 use crate::provider::{Backup, Objects, Restored};
 
 impl Backup for SqlProvider {
     fn snapshot(&self) -> Result<Objects> {
-        type Rows = (Vec<(FolderRow, Counters)>, Vec<(UserRow, Counters)>, Vec<AdminRow>);
-        let (folders, users, admins): Rows = with_engine!(&mut self.connection()?, conn => {
+        type Rows =
+            (Vec<RoleRow>, Vec<(FolderRow, Counters)>, Vec<(UserRow, Counters)>, Vec<AdminRow>);
+        let (roles, folders, users, admins): Rows = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
                 Ok::<_, DieselError>((
+                    roles::table
+                        .select(RoleRow::as_select())
+                        .order(roles::name.asc())
+                        .load(conn)?,
                     select_folders!().order(folders::name.asc()).load(conn)?,
                     select_users!().order(users::username.asc()).load(conn)?,
                     admins::table
@@ -30,6 +36,7 @@ impl Backup for SqlProvider {
         })
         .map_err(|error| query_failed("snapshot", error))?;
         Ok(Objects {
+            roles: roles.into_iter().map(RoleRow::into_role).collect(),
             folders: folders
                 .into_iter()
                 .map(|(row, counters)| row.into_folder(counters))
@@ -43,10 +50,31 @@ impl Backup for SqlProvider {
     }
 
     fn restore(&self, objects: &Objects, add_only: bool) -> Result<Restored> {
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let mut done = Restored::default();
+            // First: users and admins name them.
+            for role in &objects.roles {
+                let failed = |error| Aborted::from(query_failed(&format!("role {:?}", role.name), error));
+                let existing = roles::table.filter(roles::name.eq(&role.name));
+                let exists = diesel::select(diesel::dsl::exists(existing))
+                    .get_result::<bool>(conn)
+                    .map_err(failed)?;
+                let record = RoleRecord::new(role);
+                if !exists {
+                    diesel::insert_into(roles::table)
+                        .values(&record)
+                        .execute(conn)
+                        .map_err(failed)?;
+                    done.added += 1;
+                } else if add_only {
+                    done.skipped += 1;
+                } else {
+                    diesel::update(existing).set(&record).execute(conn).map_err(failed)?;
+                    done.updated += 1;
+                }
+            }
             for folder in &objects.folders {
-                let failed = |error| Failed(query_failed(&format!("folder {:?}", folder.name), error));
+                let failed = |error| Aborted::from(query_failed(&format!("folder {:?}", folder.name), error));
                 let existing = folders::table.filter(folders::name.eq(&folder.name));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
@@ -70,11 +98,14 @@ impl Backup for SqlProvider {
                 }
             }
             for user in &objects.users {
-                let failed = |error| Failed(query_failed(&format!("user {:?}", user.username), error));
+                let failed = |error| Aborted::from(query_failed(&format!("user {:?}", user.username), error));
                 let existing = users::table.filter(users::username.eq(&user.username));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
                     .map_err(failed)?;
+                if !exists || !add_only {
+                    require_role!(conn, format!("user {:?}", user.username), &user.role);
+                }
                 if !exists {
                     diesel::insert_into(users::table)
                         .values(&UserRecord::new(user)?)
@@ -98,14 +129,17 @@ impl Backup for SqlProvider {
             }
             for admin in &objects.admins {
                 let failed =
-                    |error| Failed(query_failed(&format!("admin {:?}", admin.username), error));
+                    |error| Aborted::from(query_failed(&format!("admin {:?}", admin.username), error));
                 let existing = admins::table.filter(admins::username.eq(&admin.username));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
                     .map_err(failed)?;
+                if !exists || !add_only {
+                    require_role!(conn, format!("admin {:?}", admin.username), &admin.role);
+                }
                 if !exists {
                     if admin.password.is_empty() {
-                        return Err(Failed(Error::invalid(format!(
+                        return Err(Aborted::from(Error::invalid(format!(
                             "admin {:?}: password: is required for an admin that does not exist yet",
                             admin.username
                         ))));
@@ -127,21 +161,6 @@ impl Backup for SqlProvider {
             }
             Ok(done)
         }))
-        .map_err(|Failed(error)| error)
-    }
-}
-
-/// Carries our error, which names the object, through the transaction.
-struct Failed(Error);
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<DieselError> for Failed {
-    fn from(error: DieselError) -> Self {
-        Self(query_failed("restore", error))
+        .map_err(|aborted| aborted.during("restore"))
     }
 }

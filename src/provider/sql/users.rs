@@ -3,9 +3,10 @@
 use diesel::prelude::*;
 
 use super::connection::{Engine, with_engine};
+use super::roles::require_role;
 use super::schema::{quota_usage, users};
 use super::usage::{self, KIND_USER};
-use super::{SqlProvider, from_json, not_found, query_failed, to_json};
+use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::Result;
 use crate::model::{Password, User};
 use crate::provider::{Page, Users};
@@ -38,6 +39,7 @@ pub struct UserRow {
     last_password_change: i64,
     created_at: i64,
     updated_at: i64,
+    role: String,
 }
 
 /// Used size, used files, time of the last change.
@@ -74,6 +76,7 @@ impl UserRow {
             last_password_change: self.last_password_change,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            role: self.role,
             username: self.username,
             ..User::default()
         })
@@ -107,6 +110,7 @@ pub struct UserRecord<'a> {
     last_password_change: Option<i64>,
     created_at: Option<i64>,
     updated_at: i64,
+    role: &'a str,
 }
 
 impl<'a> UserRecord<'a> {
@@ -137,6 +141,7 @@ impl<'a> UserRecord<'a> {
             last_password_change: Some(user.last_password_change),
             created_at: Some(user.created_at),
             updated_at: user.updated_at,
+            role: &user.role,
         })
     }
 
@@ -188,11 +193,15 @@ impl Users for SqlProvider {
         found.map(|(row, counters)| row.into_user(counters)).transpose()
     }
 
-    fn users(&self, page: Page) -> Result<Vec<User>> {
+    fn users(&self, page: Page, role: Option<&str>) -> Result<Vec<User>> {
         let rows: Vec<(UserRow, Counters)> = with_engine!(&mut self.connection()?, conn => {
-            let query = select_users!()
+            let mut query = select_users!()
                 .offset(page.offset.into())
-                .limit(page.limit.into());
+                .limit(page.limit.into())
+                .into_boxed();
+            if let Some(role) = role {
+                query = query.filter(users::role.eq(role));
+            }
             if page.descending {
                 query.order(users::username.desc()).load(conn)
             } else {
@@ -204,26 +213,30 @@ impl Users for SqlProvider {
     }
 
     fn add_user(&self, user: &User) -> Result<()> {
+        let what = format!("user {:?}", user.username);
         let record = UserRecord::new(user)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &user.role);
             diesel::insert_into(users::table).values(&record).execute(conn)?;
             diesel::insert_into(quota_usage::table)
                 .values(usage::nothing(KIND_USER, &user.username))
-                .execute(conn)
+                .execute(conn)?;
+            Ok(())
         }))
-        .map_err(|error| query_failed(&format!("user {:?}", user.username), error))?;
-        Ok(())
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn update_user(&self, user: &User) -> Result<()> {
         let what = format!("user {:?}", user.username);
         let record = UserRecord::replacement(user)?;
-        let updated = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::update(users::table.filter(users::username.eq(&user.username)))
-                .set(&record)
-                .execute(conn)
-        }))
-        .map_err(|error| query_failed(&what, error))?;
+        let updated =
+            with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+                require_role!(conn, what, &user.role);
+                Ok(diesel::update(users::table.filter(users::username.eq(&user.username)))
+                    .set(&record)
+                    .execute(conn)?)
+            }))
+            .map_err(|aborted| aborted.during(&what))?;
         if updated == 0 { Err(not_found(&what)) } else { Ok(()) }
     }
 

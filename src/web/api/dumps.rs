@@ -88,6 +88,7 @@ pub async fn dump(
         data.users.retain(|_| wants("users"));
         data.folders.retain(|_| wants("folders"));
         data.admins.retain(|_| wants("admins"));
+        data.roles.retain(|_| wants("roles"));
     }
     let json = backup::to_json(&data, indent)?;
     let log = logging::for_sender(&services.log, "httpd");
