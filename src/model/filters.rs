@@ -194,6 +194,10 @@ impl UserFilters {
                 "denied_protocols: all protocols are denied; disable the account instead",
             ));
         }
+        patterns::normalise_extensions(&mut self.file_extensions)
+            .map_err(|error| error.wrap("file_extensions"))?;
+        patterns::normalise_patterns(&mut self.file_patterns)
+            .map_err(|error| error.wrap("file_patterns"))?;
         if !self.start_directory.is_empty() {
             if !self.start_directory.starts_with('/') {
                 return Err(Error::invalid(format!(

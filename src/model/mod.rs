@@ -10,6 +10,7 @@ mod dump;
 mod filesystem;
 mod filters;
 mod folder;
+pub mod glob;
 mod group;
 pub mod network;
 mod password;

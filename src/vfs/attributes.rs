@@ -146,10 +146,7 @@ fn decide_but_size(origin: &Origin, path: &VirtualPath, wanted: &SetAttributes) 
         wanted.owner.map(|_| Operation::Chown(path)),
         wanted.times.map(|_| Operation::Chtimes(path)),
     ];
-    needed
-        .into_iter()
-        .flatten()
-        .try_for_each(|operation| super::policy::decide(&origin.user.permissions, operation))
+    needed.into_iter().flatten().try_for_each(|operation| origin.policy.decide(operation))
 }
 
 /// What is left to do after `common.setstat_mode`.

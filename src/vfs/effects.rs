@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use super::ledger;
 use super::mounts::Resolved;
 use super::options::VfsServices;
+use super::policy::Policy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, TransferKind};
 use crate::model::User;
@@ -42,6 +43,7 @@ fn refused(refused: Refused) -> Error {
 #[derive(Debug)]
 pub(super) struct Origin {
     pub(super) user: Arc<User>,
+    pub(super) policy: Policy,
     pub(super) connection: Connection,
     pub(super) session_id: Arc<str>,
     pub(super) protocol: Protocol,
@@ -53,7 +55,7 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn new(
-        user: Arc<User>,
+        policy: Policy,
         connection: Connection,
         session_id: Arc<str>,
         protocol: Protocol,
@@ -61,7 +63,8 @@ impl Origin {
         services: VfsServices,
     ) -> Self {
         Self {
-            user,
+            user: policy.user().clone(),
+            policy,
             connection,
             session_id,
             protocol,
