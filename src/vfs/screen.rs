@@ -221,3 +221,35 @@ impl EntryStream for ScreenedEntries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::UserFilters;
+    use crate::storage::conformance;
+    use crate::storage::local::LocalStorage;
+
+    #[tokio::test]
+    async fn a_storage_behind_filters_keeps_every_promise_but_that_of_commands() {
+        let dir = tempfile::tempdir().unwrap();
+        let filters = r#"{"file_patterns": [
+            {"path": "/", "denied_patterns": ["never"], "deny_policy": 1}
+        ], "file_extensions": [
+            {"path": "/", "denied_extensions": [".never"]}
+        ]}"#;
+        let filters: UserFilters = serde_json::from_str(filters).unwrap();
+        let patterns = Arc::new(Patterns::compile(&filters).unwrap());
+        let local: Arc<dyn Storage> = Arc::new(LocalStorage::open(dir.path(), None).unwrap());
+        let storage = screen(local, &VirtualPath::root(), &patterns).unwrap();
+        assert!(!storage.capabilities().system_commands);
+        conformance::run(storage).await;
+    }
+
+    #[test]
+    fn without_filters_there_is_no_screen() {
+        let dir = tempfile::tempdir().unwrap();
+        let local: Arc<dyn Storage> = Arc::new(LocalStorage::open(dir.path(), None).unwrap());
+        let same = screen(local.clone(), &VirtualPath::root(), &Arc::default()).unwrap();
+        assert!(Arc::ptr_eq(&local, &same));
+    }
+}
