@@ -484,6 +484,7 @@ fn open_target(root: &Root, path: &StoragePath, how: &WriteMode) -> Result<Opene
             Ok(file) => {
                 let stat = fstat(&file)?;
                 require_regular(&stat)?;
+                attributes::prepare_rewriting(&file, &stat)?;
                 if how.truncate && size(&stat) > 0 {
                     ftruncate(&file, 0)?;
                 }

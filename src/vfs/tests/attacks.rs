@@ -23,8 +23,10 @@ fn rounds() -> usize {
     std::env::var("SFTPGO_ATTACK_ROUNDS").map_or(150, |rounds| rounds.parse().unwrap())
 }
 
+type Print = Vec<(PathBuf, Vec<u8>, [i64; 6])>;
+
 /// Everything about a tree that an operation could change.
-fn fingerprint(dir: &Path) -> Vec<(PathBuf, Vec<u8>, u32, (u32, u32), (i64, i64), u64)> {
+fn fingerprint(dir: &Path) -> Print {
     let mut found = Vec::new();
     let mut todo = vec![dir.to_owned()];
     while let Some(path) = todo.pop() {
@@ -33,8 +35,10 @@ fn fingerprint(dir: &Path) -> Vec<(PathBuf, Vec<u8>, u32, (u32, u32), (i64, i64)
         if stat.is_dir() {
             todo.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
-        let (owner, modified) = ((stat.uid(), stat.gid()), (stat.mtime(), stat.mtime_nsec()));
-        found.push((path, content, stat.mode(), owner, modified, stat.nlink()));
+        let [mode, uid, gid] = [stat.mode(), stat.uid(), stat.gid()].map(i64::from);
+        let links = i64::try_from(stat.nlink()).unwrap();
+        let numbers = [mode, uid, gid, stat.mtime(), stat.mtime_nsec(), links];
+        found.push((path, content, numbers));
     }
     found.sort();
     found
@@ -398,4 +402,48 @@ async fn put_at(client: &Client, target: &VirtualPath) -> Result<()> {
     let upload = client.begin_upload(target, NEW).await?;
     write(&upload, 0, b"inside").await?;
     upload.finish().await
+}
+
+#[test]
+fn no_client_makes_a_program_that_runs_as_somebody_else() {
+    run(async {
+        let world = world(Atomicity::Direct);
+        let client = world.login(json!({})).await;
+        let mode = SetAttributes { mode: Some(0o6755), ..Default::default() };
+        let wish = UploadOptions { mode: Some(0o6755), ..NEW };
+        let upload = client.begin_upload(&path("/open"), wish).await.unwrap();
+        upload.set_attributes(mode).await.unwrap();
+        upload.finish().await.unwrap();
+        put(&client, "/file", b"#!/bin/sh").await.unwrap();
+        client.create_dir(&path("/dir"), Some(0o7755)).await.unwrap();
+        for name in ["/file", "/dir"] {
+            client.set_attributes(&path(name), mode).await.unwrap();
+        }
+        let download = client.begin_download(&path("/file")).await.unwrap();
+        download.set_attributes(mode).await.unwrap();
+        for name in ["open", "file", "dir"] {
+            let stored = std::fs::metadata(world.home().join(name)).unwrap();
+            assert_eq!(stored.mode() & 0o7777, 0o755, "{name}");
+        }
+    });
+}
+
+#[test]
+fn new_content_does_not_run_as_the_owner_of_the_old() {
+    for upload_mode in [Atomicity::Direct, Atomicity::Atomic, Atomicity::AtomicResumable] {
+        run(async move {
+            let world = world(upload_mode);
+            let client = world.login(json!({})).await;
+            for (name, way) in [("new", NEW), ("more", RESUME)] {
+                let stored = world.home().join(name);
+                std::fs::write(&stored, "a program of the administrator").unwrap();
+                std::fs::set_permissions(&stored, PermissionsExt::from_mode(0o6755)).unwrap();
+                let upload = client.begin_upload(&path(name), way).await.unwrap();
+                write(&upload, 0, b"one of the client").await.unwrap();
+                upload.finish().await.unwrap();
+                let mode = std::fs::metadata(&stored).unwrap().mode() & 0o7777;
+                assert_eq!(mode, 0o755, "{name} with {upload_mode:?}");
+            }
+        });
+    }
 }
