@@ -3,6 +3,7 @@
 
 mod attacks;
 mod names;
+mod quota_model;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
