@@ -11,6 +11,7 @@ mod effective;
 mod filesystem;
 mod filters;
 mod folder;
+pub mod glob;
 mod group;
 pub mod network;
 mod password;

@@ -33,8 +33,6 @@ pub const USER: &[Refusal<User>] = &[
     Refusal("total_data_transfer", |user| user.total_data_transfer != 0),
     Refusal("filesystem.provider", |user| user.filesystem.provider != FilesystemProvider::Local),
     Refusal("filesystem.osconfig", |user| !is_default(&user.filesystem.osconfig)),
-    Refusal("filters.file_extensions", |user| !user.filters.file_extensions.is_empty()),
-    Refusal("filters.file_patterns", |user| !user.filters.file_patterns.is_empty()),
     Refusal("filters.max_upload_file_size", |user| user.filters.max_upload_file_size != 0),
     Refusal("filters.tls_username", |user| !user.filters.tls_username.is_empty()),
     Refusal("filters.tls_certs", |user| !user.filters.tls_certs.is_empty()),

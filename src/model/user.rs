@@ -393,10 +393,6 @@ mod tests {
                 "filesystem.provider",
             ),
             (json!({"filesystem": {"osconfig": {"read_buffer_size": 1}}}), "filesystem.osconfig"),
-            (
-                json!({"filters": {"file_patterns": [{"path": "/", "denied_patterns": ["*"]}]}}),
-                "filters.file_patterns",
-            ),
             (json!({"filters": {"web_client": ["write-disabled"]}}), "filters.web_client"),
             (json!({"filters": {"is_anonymous": true}}), "filters.is_anonymous"),
             (json!({"filters": {"totp_config": {"enabled": true}}}), "filters.totp_config"),

@@ -13,10 +13,12 @@ mod links;
 mod listing;
 mod mounts;
 mod options;
+mod patterns;
 mod policy;
 mod remove;
 mod rename;
 pub mod scan;
+mod screen;
 mod session;
 mod space;
 #[cfg(test)]

@@ -9,7 +9,8 @@ use actors::{Connection, Protocol};
 use super::effects::Origin;
 use super::mounts::{Mount, Mounts, QuotaOwner, Resolved};
 use super::options::VfsServices;
-use super::policy::{Operation, decide};
+use super::policy::{Operation, Policy};
+use super::screen::screen;
 use crate::error::Result;
 use crate::metrics::Backend;
 use crate::model::User;
@@ -48,6 +49,7 @@ impl Session {
     pub async fn open(context: SessionContext) -> Result<Self> {
         let SessionContext { user, services, .. } = &context;
         let options = services.options();
+        let policy = Policy::of(user.clone())?;
         let create = (!user.filters.disable_fs_checks)
             .then(|| (0o777 & !options.umask, owner_of_new_files(user)));
         let home = LocalStorage::open_offloaded(
@@ -58,21 +60,21 @@ impl Session {
         .await?;
         let home = Mount {
             at: VirtualPath::root(),
-            storage: Arc::new(home),
+            storage: screen(Arc::new(home), &VirtualPath::root(), policy.patterns())?,
             backend: Backend::Local,
             quota: QuotaOwner::of_home(user, options.track_quota),
         };
         let SessionContext {
-            user,
             connection,
             session_id,
             protocol,
             local_addr,
             remote_addr,
             services,
+            ..
         } = context;
         let addresses = (local_addr, remote_addr);
-        let origin = Origin::new(user, connection, session_id, protocol, addresses, services);
+        let origin = Origin::new(policy, connection, session_id, protocol, addresses, services);
         Ok(Self { origin: Arc::new(origin), mounts: Mounts::new(home) })
     }
 
@@ -107,7 +109,7 @@ impl Session {
     }
 
     pub(super) fn decide(&self, operation: Operation<'_>) -> Result<()> {
-        decide(&self.origin.user.permissions, operation)
+        self.origin.policy.decide(operation)
     }
 
     pub(super) fn may(&self, operation: Operation<'_>) -> bool {
