@@ -34,7 +34,7 @@ pub(super) fn killed(kill: &KillSwitch) -> Error {
     Error::new(ErrorKind::Aborted, why)
 }
 
-fn refused(refused: Refused) -> Error {
+pub(super) fn refused(refused: Refused) -> Error {
     Error::with_source(ErrorKind::Aborted, "begin transfer", refused)
 }
 

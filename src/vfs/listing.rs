@@ -23,10 +23,11 @@ impl fmt::Debug for Listing {
 }
 
 impl Session {
-    /// Opens a directory for listing.
+    /// Opens a directory for listing, with the virtual folders in it.
     pub async fn list(&self, dir: &VirtualPath) -> Result<Listing> {
-        let place = self.enter(Operation::List(dir), dir)?;
-        let entries = place.mount.storage.list(&place.path).await?;
+        self.origin.require_alive()?;
+        self.decide(Operation::List(dir))?;
+        let entries = self.mounts.list(dir).await?;
         Ok(Listing { origin: self.origin.clone(), entries })
     }
 }

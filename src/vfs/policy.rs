@@ -6,8 +6,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Permission::{
-    Chmod, Chown, Chtimes, CreateDirs, CreateSymlinks, Delete, DeleteDirs, DeleteFiles, Download,
-    List, Overwrite, Rename, RenameDirs, RenameFiles, Upload,
+    Chmod, Chown, Chtimes, Copy, CreateDirs, CreateSymlinks, Delete, DeleteDirs, DeleteFiles,
+    Download, List, Overwrite, Rename, RenameDirs, RenameFiles, Upload,
 };
 use crate::model::{Permission, PermissionSet, Permissions};
 use crate::paths::VirtualPath;
@@ -37,6 +37,7 @@ pub(super) enum Operation<'p> {
     Rename(Renamed, &'p VirtualPath, &'p VirtualPath),
     /// A rename whose target exists, in addition to [`Operation::Rename`].
     ReplaceByRename(&'p VirtualPath),
+    Copy(&'p VirtualPath, &'p VirtualPath),
     Symlink {
         target: &'p VirtualPath,
         link: &'p VirtualPath,
@@ -73,6 +74,10 @@ pub(super) fn decide(permissions: &Permissions, operation: Operation<'_>) -> Res
             refuse_root(from)?;
             refuse_root(to)?;
             rule.rename(what, from, to)
+        }
+        Operation::Copy(from, to) => {
+            rule.require(Copy, &from.parent())?;
+            rule.require(Copy, &to.parent())
         }
         Operation::ReplaceByRename(to) => rule.require(Overwrite, &to.parent()),
         Operation::Symlink { target, link } => {
@@ -222,6 +227,8 @@ mod tests {
             ("*", O::Rename(R::File, &f, &root), false),
             ("overwrite", O::ReplaceByRename(&g), true),
             ("rename", O::ReplaceByRename(&g), false),
+            ("copy", O::Copy(&f, &g), true),
+            ("download upload create_dirs rename", O::Copy(&f, &g), false),
             ("create_symlinks", O::Symlink { target: &f, link: &g }, true),
             ("upload", O::Symlink { target: &f, link: &g }, false),
             ("chmod", O::Chmod(&f), true),
@@ -267,6 +274,9 @@ mod tests {
             (O::Rename(Renamed::File, &path("/a"), &path("/in/a")), true),
             (O::Rename(Renamed::File, &path("/in/a"), &path("/a")), false),
             (O::Rename(Renamed::File, &path("/a"), &path("/out/a")), false),
+            (O::Copy(&path("/a"), &path("/b")), true),
+            (O::Copy(&path("/a"), &path("/in/a")), false),
+            (O::Copy(&path("/out/a"), &path("/a")), false),
             (O::Symlink { target: &path("/a"), link: &path("/in/l") }, false),
             (O::Symlink { target: &path("/in/a"), link: &path("/l") }, false),
             (O::Symlink { target: &path("/a"), link: &path("/l") }, true),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use actors::FsAction;
 
 use super::effects::Command;
+use super::mounts::Resolved;
 use super::policy::{Operation, Renamed};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +14,8 @@ use crate::paths::VirtualPath;
 use crate::storage::FileKind;
 
 impl Session {
-    /// Renames, replacing an existing file. Onto a directory is `IsADirectory`.
+    /// Renames, replacing an existing file. Onto a directory is `IsADirectory`. From
+    /// one mount to another this may be a copy, see [`super::relocate`].
     ///
     /// # Errors
     /// `PermissionDenied` also when the target exists and may not be overwritten.
@@ -28,10 +30,6 @@ impl Session {
             return rename(Renamed::File);
         }
         let (source, target) = (self.mounts.resolve(from), self.mounts.resolve(to));
-        if !source.is_in_same_mount(&target) {
-            let context = format!("rename {from} to {to}: they are in different storages");
-            return Err(Error::new(ErrorKind::Unsupported, context));
-        }
         let storage = &source.mount.storage;
         if answers.iter().any(Result::is_err) {
             rename(match storage.lstat(&source.path).await?.kind {
@@ -40,6 +38,29 @@ impl Session {
                 FileKind::File | FileKind::Other => Renamed::File,
             })?;
         }
+        if source.is_in_same_mount(&target) {
+            self.rename_within(to, &source, &target).await?;
+        } else {
+            self.rename_across(from, to).await?;
+        }
+        let command = Command::new(logging::Operation::Rename, started, from, &source);
+        self.origin
+            .command_done(Command {
+                action: Some(FsAction::Rename),
+                target: Some((to, &target)),
+                ..command
+            })
+            .await;
+        Ok(())
+    }
+
+    async fn rename_within(
+        &self,
+        to: &VirtualPath,
+        source: &Resolved,
+        target: &Resolved,
+    ) -> Result<()> {
+        let storage = &source.mount.storage;
         let may_replace = self.may(Operation::ReplaceByRename(to));
         let renamed = storage.rename(&source.path, &target.path, may_replace).await;
         let replaced = renamed.map_err(|error| match error.kind() {
@@ -51,16 +72,8 @@ impl Session {
         })?;
         if let (Some(owner), Some(replaced)) = (&target.mount.quota, replaced) {
             let delta = self.origin.services.ledger.settle_gone(&owner.account, &replaced);
-            self.origin.adjust(&target, delta);
+            self.origin.adjust(target, delta);
         }
-        let command = Command::new(logging::Operation::Rename, started, from, &source);
-        self.origin
-            .command_done(Command {
-                action: Some(FsAction::Rename),
-                target: Some((to, &target)),
-                ..command
-            })
-            .await;
         Ok(())
     }
 }
