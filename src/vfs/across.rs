@@ -1,5 +1,8 @@
 //! Renaming from one mount to another.
 
+use actors::UsageDelta;
+
+use super::ledger::difference;
 use super::mounts::Resolved;
 use super::policy::Operation;
 use super::relocate::{Purpose, Relocation};
@@ -7,9 +10,7 @@ use super::session::Session;
 use super::walk::{Step, StorageTree, Walk};
 use crate::error::Result;
 use crate::paths::VirtualPath;
-use crate::storage::{FileKind, Metadata};
-
-use actors::UsageDelta;
+use crate::storage::{Entry, FileKind, Metadata};
 
 impl Session {
     /// Moves a file or a directory into another mount: at once where both are on one
@@ -32,13 +33,26 @@ impl Session {
         if !is_on_one_device(found, target).await {
             return Ok(false);
         }
-        let moving = if source.has_same_owner(target) {
-            UsageDelta::default()
-        } else {
-            match self.measure(work).await? {
-                Some(moving) => moving,
+        let ledger = &self.origin.services.ledger;
+        let changes_owner = !source.has_same_owner(target);
+        // A tree can take long, and nobody waits for that.
+        let tree = if changes_owner && found.kind == FileKind::Directory {
+            match self.measure_tree(work).await? {
+                Some(tree) => tree,
                 None => return Ok(false),
             }
+        } else {
+            UsageDelta::default()
+        };
+        let change = ledger.change_both(source.account(), target.account()).await;
+        let moving = if changes_owner && found.kind == FileKind::File {
+            let found = source.mount.storage.lstat(&source.path).await?;
+            match self.measure_file(source, &found) {
+                Some(file) => file,
+                None => return Ok(false),
+            }
+        } else {
+            tree
         };
         let lease = match &target.mount.quota {
             Some(owner) if !moving.is_zero() => {
@@ -55,38 +69,35 @@ impl Session {
             may_replace,
         );
         let Some(replaced) = renamed.await? else { return Ok(false) };
-        let ledger = &self.origin.services.ledger;
-        if let Some(owner) = &target.mount.quota {
-            let delta = match &replaced {
-                Some(replaced) => ledger.settle_gone(&owner.account, replaced).plus(moving),
-                None => moving,
-            };
-            match lease {
-                Some(lease) => drop(lease.settle(delta.bytes, delta.files)),
-                None => self.origin.adjust(target, delta),
-            }
+        if let Some(replaced) = &replaced {
+            self.origin.settle_gone(target, replaced);
+        }
+        if let Some(lease) = lease {
+            drop(lease.settle(moving.bytes, moving.files));
         }
         let gone = UsageDelta {
             bytes: moving.bytes.saturating_neg(),
             files: moving.files.saturating_neg(),
         };
         self.origin.adjust(source, gone);
+        drop(change);
         Ok(true)
     }
 
-    /// What goes from one owner's usage to the other's; `None` when that cannot be
-    /// told, because something in it is being written: the rest of it would be counted
-    /// for an owner who does not have it any more. A copy leaves such a file behind.
-    async fn measure(&self, work: &Relocation) -> Result<Option<UsageDelta>> {
-        let Relocation { source, found, .. } = work;
-        let Some(owner) = &source.mount.quota else { return Ok(None) };
-        let ledger = &self.origin.services.ledger;
-        let size_of = |metadata: &Metadata| {
-            let is_settled = !ledger.is_open(&owner.account, metadata);
-            is_settled.then(|| super::ledger::difference(None, Some(metadata.size)))
-        };
-        if found.kind == FileKind::File {
-            return Ok(size_of(found));
+    /// What goes from one owner's usage to the other's; `None` for a file that may be
+    /// being written: the rest of it would be counted for an owner who does not have
+    /// it any more.
+    fn measure_file(&self, source: &Resolved, found: &Metadata) -> Option<UsageDelta> {
+        let is_known = source.account().is_some() && found.kind == FileKind::File;
+        (is_known && !self.origin.is_open(source, found))
+            .then(|| difference(None, Some(found.size)))
+    }
+
+    /// As [`Session::measure_file`] for all files of a directory.
+    async fn measure_tree(&self, work: &Relocation) -> Result<Option<UsageDelta>> {
+        let source = &work.source;
+        if source.account().is_none() {
+            return Ok(None);
         }
         let storage = &source.mount.storage;
         let tree = StorageTree { storage: storage.clone(), top: source.path.clone() };
@@ -98,10 +109,9 @@ impl Session {
                 Step::Entered(_) | Step::Left(_) => {}
                 Step::Unreadable(error) => return Err(error),
                 Step::Entries(_, entries) => {
-                    for entry in
-                        entries.iter().filter(|entry| entry.metadata.kind == FileKind::File)
-                    {
-                        match size_of(&entry.metadata) {
+                    let is_file = |entry: &&Entry| entry.metadata.kind == FileKind::File;
+                    for entry in entries.iter().filter(is_file) {
+                        match self.measure_file(source, &entry.metadata) {
                             Some(size) if !storage.is_temporary(&entry.name) => {
                                 sum = sum.plus(size);
                             }

@@ -59,6 +59,7 @@ impl Session {
             None | Some(0) => None,
             Some(growth) => Some(reserve_growth(self, owner, growth).await?),
         };
+        let change = self.origin.change(place).await;
         let before = storage.set_attributes(&place.path, wanted).await?;
         let delta = self.origin.services.ledger.settle(
             &owner.account,
@@ -70,6 +71,7 @@ impl Session {
             Some(lease) => drop(lease.settle(delta.bytes, delta.files)),
             None => self.origin.adjust(place, delta),
         }
+        drop(change);
         Ok(())
     }
 }

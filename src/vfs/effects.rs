@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, TransferKind};
 use crate::model::User;
 use crate::paths::VirtualPath;
-use crate::storage::{Ended, Partial, ReadHandle, WriteHandle};
+use crate::storage::{Ended, Metadata, Partial, ReadHandle, WriteHandle};
 
 /// The text that log lines and clients know for every refused byte.
 const SPACE_LIMIT: &str = "failure: denying write due to space limit";
@@ -86,6 +86,29 @@ impl Origin {
             // It counts with the call; there is nothing to wait for.
             drop(self.services.quota.adjust(owner.account.clone(), delta.bytes, delta.files));
         }
+    }
+
+    /// Waits for the turn to open, remove or replace a file there; see
+    /// [`ledger::Ledger::change`].
+    pub(super) async fn change(&self, place: &Resolved) -> Option<ledger::Change> {
+        match place.account() {
+            Some(account) => Some(self.services.ledger.change(account).await),
+            None => None,
+        }
+    }
+
+    /// Counts a file that was removed or replaced.
+    pub(super) fn settle_gone(&self, place: &Resolved, gone: &Metadata) {
+        if let Some(account) = place.account() {
+            let delta = self.services.ledger.settle_gone(account, gone);
+            self.adjust(place, delta);
+        }
+    }
+
+    /// Whether a file that was found there is being written in place, as far as that
+    /// is counted.
+    pub(super) fn is_open(&self, place: &Resolved, found: &Metadata) -> bool {
+        place.account().is_some_and(|account| self.services.ledger.is_open(account, found))
     }
 
     /// Asks the hook before the operation, if there is one.
@@ -348,11 +371,13 @@ impl TransferEnd for UploadEnd {
             self.give_up(failure).await;
             return Err(error.into());
         }
+        let change = self.running.origin.change(&self.running.place).await;
         match self.handle.commit().await {
             Ok(ended) => {
                 let stored = ended.stored.as_ref().map_or(0, |stored| stored.size);
                 let Self { running, quota, .. } = *self;
                 settle(&running, quota, Some(&ended));
+                drop(change);
                 running.ended(None, stored).await;
                 Ok(())
             }
@@ -360,6 +385,7 @@ impl TransferEnd for UploadEnd {
                 // The storage has cleaned up; nothing new is stored.
                 let Self { running, quota, .. } = *self;
                 settle(&running, quota, None);
+                drop(change);
                 let failure = Failure { kind: error.kind(), text: error.to_string() };
                 running.ended(Some(&failure), 0).await;
                 Err(error.into())
@@ -386,6 +412,7 @@ impl UploadEnd {
             _ => Partial::Keep,
         };
         let Self { running, handle, quota } = self;
+        let change = running.origin.change(&running.place).await;
         let ended = match handle.abort(partial).await {
             Ok(ended) => Some(ended),
             Err(error) => {
@@ -400,6 +427,7 @@ impl UploadEnd {
             _ => stored.map_or(0, |stored| stored.size),
         };
         settle(&running, quota, ended.as_ref());
+        drop(change);
         running.ended(Some(&failure), file_size).await;
     }
 }

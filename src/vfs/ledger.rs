@@ -6,19 +6,49 @@
 //! the usage could be driven to zero with a full disk. So for each such file the
 //! ledger remembers the size that is counted, and every change is a difference
 //! to that.
+//!
+//! A file that is removed or replaced is looked at first, to know what goes. So that
+//! it is still the same file then, and nobody opens it in between whom the ledger
+//! does not know yet, such changes of one account come one after the other:
+//! [`Ledger::change`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::{AccountId, UsageDelta};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::storage::{FileKind, Metadata, ObjectId};
 
 type Key = (AccountId, ObjectId);
 
-/// One for the whole server. Bounded by the number of open uploads.
+/// One for the whole server. Bounded by the number of open uploads and of operations
+/// at the same time.
 #[derive(Debug, Default)]
-pub(super) struct Ledger(Mutex<HashMap<Key, Counted>>);
+pub(super) struct Ledger {
+    files: Mutex<HashMap<Key, Counted>>,
+    /// Of accounts whose files are being opened, removed or replaced now.
+    changing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// While it exists nobody else opens, removes or replaces a file of the account.
+#[derive(Debug)]
+pub(super) struct Change {
+    ledger: Arc<Ledger>,
+    account: AccountId,
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        drop(self.turn.take());
+        let mut changing = self.ledger.changing();
+        // Whoever waits holds it, too; and nobody comes to hold it while we look.
+        if changing.get(&self.account).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            changing.remove(&self.account);
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Counted {
@@ -36,6 +66,39 @@ pub(super) struct Entry {
 }
 
 impl Ledger {
+    /// Waits for the account's turn. For one operation of the disk and what it
+    /// settles, never longer. Who needs the turns of two accounts takes
+    /// [`Ledger::change_both`].
+    pub(super) async fn change(self: &Arc<Self>, account: &AccountId) -> Change {
+        let turn = self.changing().entry(account.clone()).or_default().clone();
+        let turn = Some(turn.lock_owned().await);
+        Change { ledger: self.clone(), account: account.clone(), turn }
+    }
+
+    /// As [`Ledger::change`] for up to two accounts, in an order in which two
+    /// operations cannot wait for each other.
+    pub(super) async fn change_both(
+        self: &Arc<Self>,
+        one: Option<&AccountId>,
+        other: Option<&AccountId>,
+    ) -> (Option<Change>, Option<Change>) {
+        let other = other.filter(|other| one != Some(*other));
+        let (first, second) = if one <= other { (one, other) } else { (other, one) };
+        let first = match first {
+            Some(account) => Some(self.change(account).await),
+            None => None,
+        };
+        let second = match second {
+            Some(account) => Some(self.change(account).await),
+            None => None,
+        };
+        (first, second)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Enters a file that is about to be written in place. `before` is what its
     /// size was before that, `None` for a new file, unless the ledger knows better.
     pub(super) fn enter(
@@ -96,7 +159,7 @@ impl Ledger {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Counted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,6 +242,41 @@ mod tests {
         assert_eq!(ledger.settle(&account(), id(1), None, None), delta(0, 0));
         drop(upload);
         assert!(ledger.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn changes_of_one_account_take_turns_and_leave_nothing_behind() {
+        let ledger = Arc::new(Ledger::default());
+        let (a, b) = (AccountId::user("a"), AccountId::user("b"));
+        let is_free = async |account: &AccountId| {
+            let wait = std::time::Duration::from_millis(5);
+            tokio::time::timeout(wait, ledger.change(account)).await.is_ok()
+        };
+        let held = ledger.change(&a).await;
+        assert!(!is_free(&a).await && is_free(&b).await);
+        drop(held);
+        let held = ledger.change_both(Some(&b), Some(&a)).await;
+        assert!(!is_free(&a).await && !is_free(&b).await);
+        drop(held);
+        let held = ledger.change_both(Some(&a), Some(&a)).await;
+        assert!(!is_free(&a).await && is_free(&b).await);
+        drop(held);
+        let held = ledger.change_both(None, Some(&b)).await;
+        assert!(is_free(&a).await && !is_free(&b).await);
+        drop(held);
+        let rounds = (0..200).map(|round| {
+            let (ledger, a, b) = (ledger.clone(), a.clone(), b.clone());
+            tokio::spawn(async move {
+                let (one, other) = if round % 2 == 0 { (&a, &b) } else { (&b, &a) };
+                let held = ledger.change_both(Some(one), Some(other)).await;
+                tokio::task::yield_now().await;
+                drop(held);
+            })
+        });
+        for round in rounds.collect::<Vec<_>>() {
+            round.await.unwrap();
+        }
+        assert!(ledger.changing().is_empty());
     }
 
     #[test]

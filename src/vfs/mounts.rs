@@ -89,8 +89,12 @@ impl Resolved {
 
     /// Whether moving something from one to the other changes nobody's usage.
     pub(super) fn has_same_owner(&self, other: &Resolved) -> bool {
-        let account = |place: &Self| place.mount.quota.as_ref().map(|owner| owner.account.clone());
-        account(self) == account(other)
+        self.account() == other.account()
+    }
+
+    /// Whose usage counts what is stored here.
+    pub(super) fn account(&self) -> Option<&AccountId> {
+        self.mount.quota.as_ref().map(|owner| &owner.account)
     }
 
     /// The virtual path of something else in the same mount.

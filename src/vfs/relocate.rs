@@ -269,6 +269,14 @@ impl Copying<'_> {
         let from = work.source_at(at);
         self.decide(&from, &work.target_at(at))?;
         let (source, target) = (session.mounts.resolve(&from), work.target_place(at));
+        if self.purpose == Purpose::Move && session.origin.is_open(&source, found) {
+            if !at.is_root() {
+                // Its upload would go on in a file that is gone.
+                return Ok(());
+            }
+            let context = format!("{from}: cannot be moved while it is written");
+            return Err(Error::new(ErrorKind::Conflict, context));
+        }
         let reader = source.mount.storage.open_read(&source.path).await?;
         let size = reader.metadata().await?.size;
         // What moves within one quota needs no room.
@@ -291,6 +299,7 @@ impl Copying<'_> {
             owner: session.owner_of_new(),
         };
         let writer = target.mount.storage.open_write(&target.path, how).await?;
+        let change;
         let ended = match self.content(&*reader, &*writer, size).await {
             Ok(()) => {
                 let times = Some((found.accessed, found.modified));
@@ -298,6 +307,7 @@ impl Copying<'_> {
                 if writer.set_attributes(attributes).await.is_err() {
                     self.loses_times();
                 }
+                change = session.origin.change(&target).await;
                 writer.commit().await?
             }
             Err(error) => {
@@ -318,6 +328,7 @@ impl Copying<'_> {
                 None => session.origin.adjust(&target, delta),
             }
         }
+        drop(change);
         if at.is_root() && replaces.is_none() {
             self.is_made();
         }
@@ -491,11 +502,10 @@ impl RelocationEnd {
 
     /// Removes a file and counts that.
     async fn remove(&self, place: &Resolved) -> Result<()> {
+        let change = self.origin.change(place).await;
         let removed = place.mount.storage.remove_file(&place.path).await?;
-        if let Some(owner) = &place.mount.quota {
-            let delta = self.origin.services.ledger.settle_gone(&owner.account, &removed);
-            self.origin.adjust(place, delta);
-        }
+        self.origin.settle_gone(place, &removed);
+        drop(change);
         Ok(())
     }
 
@@ -518,6 +528,7 @@ impl RelocationEnd {
                     for entry in entries {
                         if entry.metadata.kind == FileKind::File
                             && !storage.is_temporary(&entry.name)
+                            && !self.origin.is_open(source, &entry.metadata)
                         {
                             done = done.and(self.clear_file(&dir.join(&entry.name)).await);
                         } else {
@@ -551,17 +562,24 @@ impl RelocationEnd {
         let Relocation { source, from, .. } = &self.work;
         let place = Resolved { mount: source.mount.clone(), path: source.path.below(at) };
         let copy = self.work.target_place(at);
-        let found = place.mount.storage.lstat(&place.path).await?;
         let copied = copy.mount.storage.stat(&copy.path).await;
-        if !copied.is_ok_and(|copied| is_copy(&found, &copied, self.keeps_times)) {
+        // From here on nobody replaces or opens what is looked at.
+        let change = self.origin.change(&place).await;
+        let found = place.mount.storage.lstat(&place.path).await?;
+        let is_copied = copied.is_ok_and(|copied| is_copy(&found, &copied, self.keeps_times));
+        if !is_copied || self.origin.is_open(&place, &found) {
             let context = format!("{from}: changed while it was moved, so it stays");
             return Err(Error::new(ErrorKind::Conflict, context));
         }
-        let removed = self.remove(&place).await;
+        let removed = place.mount.storage.remove_file(&place.path).await;
+        if let Ok(removed) = &removed {
+            self.origin.settle_gone(&place, removed);
+        }
+        drop(change);
         if removed.is_err() {
             drop(self.remove(&copy).await);
         }
-        removed
+        removed.map(drop)
     }
 }
 

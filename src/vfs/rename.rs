@@ -62,6 +62,7 @@ impl Session {
     ) -> Result<()> {
         let storage = &source.mount.storage;
         let may_replace = self.may(Operation::ReplaceByRename(to));
+        let change = self.origin.change(target).await;
         let renamed = storage.rename(&source.path, &target.path, may_replace).await;
         let replaced = renamed.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists if !may_replace => Error::new(
@@ -70,10 +71,10 @@ impl Session {
             ),
             _ => error,
         })?;
-        if let (Some(owner), Some(replaced)) = (&target.mount.quota, replaced) {
-            let delta = self.origin.services.ledger.settle_gone(&owner.account, &replaced);
-            self.origin.adjust(target, delta);
+        if let Some(replaced) = replaced {
+            self.origin.settle_gone(target, &replaced);
         }
+        drop(change);
         Ok(())
     }
 }

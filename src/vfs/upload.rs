@@ -116,6 +116,11 @@ impl Session {
         let quota_owner = place.mount.quota.clone();
         let (running, transfer) =
             Running::begin(&self.origin, Direction::Upload, path, place).await?;
+        // In place: until the ledger knows of the file nobody may remove it.
+        let change = match atomic {
+            Atomicity::Direct => self.origin.change(&running.place).await,
+            Atomicity::Atomic | Atomicity::AtomicResumable => None,
+        };
         let handle =
             storage.open_write(&storage_path, how).await.map_err(|error| match error.kind() {
                 ErrorKind::AlreadyExists if !options.exclusive => Error::new(
@@ -135,6 +140,7 @@ impl Session {
             }
             _ => (None, 0),
         };
+        drop(change);
         let end = UploadEnd { running: running.clone(), handle: handle.clone(), quota };
         let user = &self.origin.user;
         let upload = Upload {
