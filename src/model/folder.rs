@@ -77,13 +77,6 @@ pub struct VirtualFolder {
     pub quota_files: i64,
 }
 
-impl VirtualFolder {
-    /// Whether what is stored in it counts as the user's own.
-    pub fn is_private(&self) -> bool {
-        self.quota_size < 0 && self.quota_files < 0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

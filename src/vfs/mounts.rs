@@ -55,7 +55,7 @@ impl QuotaOwner {
         folder: &VirtualFolder,
         track: TrackQuota,
     ) -> Option<Self> {
-        if folder.is_private() {
+        if is_private(folder) {
             return Self::of_home(user, track);
         }
         (track != TrackQuota::Off).then(|| Self {
@@ -63,6 +63,11 @@ impl QuotaOwner {
             limits: limits(folder.quota_size, folder.quota_files),
         })
     }
+}
+
+/// Whether what is stored in it counts as the user's own.
+pub(super) fn is_private(folder: &VirtualFolder) -> bool {
+    folder.quota_size < 0 && folder.quota_files < 0
 }
 
 fn limits(size: i64, files: i64) -> Limits {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actors::{AccountId, Usage};
 use tokio_util::sync::CancellationToken;
 
+use super::mounts::is_private;
 use super::options::VfsServices;
 use super::walk::{Step, StorageTree, Walk};
 use crate::error::{Error, ErrorKind, Result};
@@ -94,7 +95,7 @@ pub async fn scan_folder(
 
 /// The home and the private folders, as far as they are not inside one another.
 async fn own_directories(user: &User) -> Vec<PathBuf> {
-    let private = user.virtual_folders.iter().filter(|folder| folder.is_private());
+    let private = user.virtual_folders.iter().filter(|folder| is_private(folder));
     let folders = private.map(|folder| folder.folder.mapped_path.as_str());
     let all: Vec<_> =
         std::iter::once(user.home_dir.as_str()).chain(folders).map(PathBuf::from).collect();
