@@ -2,6 +2,7 @@
 
 use actors::UsageDelta;
 
+use super::effects::{Origin, to_its_end};
 use super::ledger::difference;
 use super::mounts::Resolved;
 use super::policy::Operation;
@@ -33,72 +34,24 @@ impl Session {
         if !is_on_one_device(found, target).await {
             return Ok(false);
         }
-        let ledger = &self.origin.services.ledger;
         let changes_owner = !source.has_same_owner(target);
         // A tree can take long, and nobody waits for that.
-        let tree = if changes_owner && found.kind == FileKind::Directory {
-            match self.measure_tree(work).await? {
-                Some(tree) => tree,
+        let measured = match found.kind {
+            FileKind::Directory if changes_owner => match self.measure_tree(work).await? {
+                Some(tree) => Some(tree),
                 None => return Ok(false),
-            }
-        } else {
-            UsageDelta::default()
-        };
-        let change = ledger.change_both(source.account(), target.account()).await;
-        let moving = if changes_owner && found.kind == FileKind::File {
-            let found = source.mount.storage.lstat(&source.path).await?;
-            match self.measure_file(source, &found) {
-                Some(file) => file,
-                None => return Ok(false),
-            }
-        } else {
-            tree
-        };
-        let lease = match &target.mount.quota {
-            Some(owner) if !moving.is_zero() => {
-                let (bytes, files) = (moving.bytes.unsigned_abs(), moving.files.unsigned_abs());
-                Some(self.reserve_room(owner, bytes, files).await?)
-            }
-            Some(_) | None => None,
+            },
+            _ if changes_owner => None,
+            _ => Some(UsageDelta::default()),
         };
         let may_replace = self.may(Operation::ReplaceByRename(to));
-        let renamed = source.mount.storage.rename_into(
-            &source.path,
-            &*target.mount.storage,
-            &target.path,
-            may_replace,
-        );
-        let Some(replaced) = renamed.await? else { return Ok(false) };
-        if let Some(replaced) = &replaced {
-            self.origin.settle_gone(target, replaced);
-        }
-        if let Some(lease) = lease {
-            drop(lease.settle(moving.bytes, moving.files));
-        }
-        let gone = UsageDelta {
-            bytes: moving.bytes.saturating_neg(),
-            files: moving.files.saturating_neg(),
-        };
-        self.origin.adjust(source, gone);
-        drop(change);
-        Ok(true)
+        let (origin, work) = (self.origin.clone(), work.clone());
+        to_its_end(async move { rename_counted(&origin, &work, measured, may_replace).await }).await
     }
 
-    /// What goes from one owner's usage to the other's; `None` for a file that may be
-    /// being written: the rest of it would be counted for an owner who does not have
-    /// it any more.
-    fn measure_file(&self, source: &Resolved, found: &Metadata) -> Option<UsageDelta> {
-        let is_known = source.account().is_some() && found.kind == FileKind::File;
-        (is_known && !self.origin.is_open(source, found))
-            .then(|| difference(None, Some(found.size)))
-    }
-
-    /// As [`Session::measure_file`] for all files of a directory.
+    /// As [`measure_file`] for all files of a directory.
     async fn measure_tree(&self, work: &Relocation) -> Result<Option<UsageDelta>> {
         let source = &work.source;
-        if source.account().is_none() {
-            return Ok(None);
-        }
         let storage = &source.mount.storage;
         let tree = StorageTree { storage: storage.clone(), top: source.path.clone() };
         let mut walk = Walk::new(tree);
@@ -111,7 +64,7 @@ impl Session {
                 Step::Entries(_, entries) => {
                     let is_file = |entry: &&Entry| entry.metadata.kind == FileKind::File;
                     for entry in entries.iter().filter(is_file) {
-                        match self.measure_file(source, &entry.metadata) {
+                        match measure_file(&self.origin, source, &entry.metadata) {
                             Some(size) if !storage.is_temporary(&entry.name) => {
                                 sum = sum.plus(size);
                             }
@@ -123,6 +76,59 @@ impl Session {
         }
         Ok(Some(sum))
     }
+}
+
+/// Renames and counts what changes its owner: as `measured` before, or the file as it
+/// is now.
+async fn rename_counted(
+    origin: &Origin,
+    work: &Relocation,
+    measured: Option<UsageDelta>,
+    may_replace: bool,
+) -> Result<bool> {
+    let Relocation { source, target, .. } = work;
+    let ledger = &origin.services.ledger;
+    let change = ledger.change_both(source.account(), target.account()).await;
+    let moving = match measured {
+        Some(measured) => measured,
+        None => {
+            let found = source.mount.storage.lstat(&source.path).await?;
+            match measure_file(origin, source, &found) {
+                Some(file) => file,
+                None => return Ok(false),
+            }
+        }
+    };
+    let lease = match &target.mount.quota {
+        Some(owner) if !moving.is_zero() => {
+            let (bytes, files) = (moving.bytes.unsigned_abs(), moving.files.unsigned_abs());
+            Some(origin.reserve_room(owner, bytes, files).await?)
+        }
+        Some(_) | None => None,
+    };
+    let storage = &source.mount.storage;
+    let renamed =
+        storage.rename_into(&source.path, &*target.mount.storage, &target.path, may_replace);
+    let Some(replaced) = renamed.await? else { return Ok(false) };
+    if let Some(replaced) = &replaced {
+        origin.settle_gone(target, replaced);
+    }
+    if let Some(lease) = lease {
+        drop(lease.settle(moving.bytes, moving.files));
+    }
+    let gone =
+        UsageDelta { bytes: moving.bytes.saturating_neg(), files: moving.files.saturating_neg() };
+    origin.adjust(source, gone);
+    drop(change);
+    Ok(true)
+}
+
+/// What goes from one owner's usage to the other's; `None` for a file that is being
+/// written: the rest of it would be counted for an owner who does not have it any
+/// more. Of files that nobody counted so far that is not known.
+fn measure_file(origin: &Origin, source: &Resolved, found: &Metadata) -> Option<UsageDelta> {
+    let is_file = found.kind == FileKind::File;
+    (is_file && !origin.is_open(source, found)).then(|| difference(None, Some(found.size)))
 }
 
 async fn is_on_one_device(found: &Metadata, target: &Resolved) -> bool {

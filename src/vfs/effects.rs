@@ -105,6 +105,15 @@ impl Origin {
         }
     }
 
+    /// Removes a file and counts that.
+    pub(super) async fn remove(&self, place: &Resolved) -> Result<Metadata> {
+        let change = self.change(place).await;
+        let removed = place.mount.storage.remove_file(&place.path).await?;
+        self.settle_gone(place, &removed);
+        drop(change);
+        Ok(removed)
+    }
+
     /// Whether a file that was found there is being written in place, as far as that
     /// is counted.
     pub(super) fn is_open(&self, place: &Resolved, found: &Metadata) -> bool {
@@ -176,6 +185,18 @@ impl Origin {
             })
             .await;
         }
+    }
+}
+
+/// Runs what changes the disk and then counts that, also when the caller goes away in
+/// between: the disk does not stop for that.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => Err(Error::internal("a file operation panicked")),
+        Err(_) => Err(Error::new(ErrorKind::Aborted, "the server is shutting down")),
     }
 }
 

@@ -154,7 +154,9 @@ impl Session {
         copying.finish(copied.err()).await?;
         Ok(copying.meter.bytes())
     }
+}
 
+impl Origin {
     /// Reserves room for what will be stored, all of it at once.
     pub(super) async fn reserve_room(
         &self,
@@ -162,8 +164,8 @@ impl Session {
         bytes: u64,
         files: u64,
     ) -> Result<Lease> {
-        let quota = &self.origin.services.quota;
         let want = Want { bytes, files };
+        let quota = &self.services.quota;
         let lease =
             quota.reserve(owner.account.clone(), owner.limits, want).await.map_err(denied)?;
         lease.take_or_renew(bytes).await.map_err(denied)?;
@@ -284,7 +286,7 @@ impl Copying<'_> {
         let lease = match &target.mount.quota {
             Some(owner) if pays => {
                 let files = u64::from(replaces.is_none());
-                Some(session.reserve_room(owner, size, files).await?)
+                Some(session.origin.reserve_room(owner, size, files).await?)
             }
             Some(_) | None => None,
         };
@@ -497,15 +499,9 @@ impl RelocationEnd {
             .lstat(&counterpart.path)
             .await
             .is_ok_and(|found| found.kind == FileKind::File);
-        if has_source { self.remove(&self.work.target_place(at)).await } else { Ok(()) }
-    }
-
-    /// Removes a file and counts that.
-    async fn remove(&self, place: &Resolved) -> Result<()> {
-        let change = self.origin.change(place).await;
-        let removed = place.mount.storage.remove_file(&place.path).await?;
-        self.origin.settle_gone(place, &removed);
-        drop(change);
+        if has_source {
+            self.origin.remove(&self.work.target_place(at)).await?;
+        }
         Ok(())
     }
 
@@ -577,7 +573,7 @@ impl RelocationEnd {
         }
         drop(change);
         if removed.is_err() {
-            drop(self.remove(&copy).await);
+            drop(self.origin.remove(&copy).await);
         }
         removed.map(drop)
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use actors::FsAction;
 
-use super::effects::Command;
+use super::effects::{Command, to_its_end};
 use super::mounts::Resolved;
 use super::policy::{Operation, Renamed};
 use super::session::Session;
@@ -60,21 +60,25 @@ impl Session {
         source: &Resolved,
         target: &Resolved,
     ) -> Result<()> {
-        let storage = &source.mount.storage;
         let may_replace = self.may(Operation::ReplaceByRename(to));
-        let change = self.origin.change(target).await;
-        let renamed = storage.rename(&source.path, &target.path, may_replace).await;
-        let replaced = renamed.map_err(|error| match error.kind() {
+        let origin = self.origin.clone();
+        let (source, target) = (source.clone(), target.clone());
+        let renamed = to_its_end(async move {
+            let change = origin.change(&target).await;
+            let storage = &source.mount.storage;
+            let replaced = storage.rename(&source.path, &target.path, may_replace).await?;
+            if let Some(replaced) = replaced {
+                origin.settle_gone(&target, &replaced);
+            }
+            drop(change);
+            Ok(())
+        });
+        renamed.await.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists if !may_replace => Error::new(
                 ErrorKind::PermissionDenied,
                 format!("permission overwrite is missing for {to}"),
             ),
             _ => error,
-        })?;
-        if let Some(replaced) = replaced {
-            self.origin.settle_gone(target, &replaced);
-        }
-        drop(change);
-        Ok(())
+        })
     }
 }

@@ -476,6 +476,27 @@ fn every_change_of_what_is_stored_is_counted() {
     });
 }
 
+/// The disk does not stop when the client leaves.
+#[test]
+fn what_was_begun_is_counted_also_when_nobody_waits_for_it() {
+    run(async {
+        let world = World::new(options());
+        let client = world.login(json!({})).await;
+        for name in ["/a", "/b", "/c"] {
+            put(&client, name, &[1; 10]).await.unwrap();
+        }
+        let (a, b, c) = (path("/a"), path("/b"), path("/c"));
+        let mut removal = Box::pin(client.remove_file(&a));
+        assert!(futures_util::poll!(&mut removal).is_pending());
+        drop(removal);
+        let mut rename = Box::pin(client.rename(&b, &c));
+        assert!(futures_util::poll!(&mut rename).is_pending());
+        drop(rename);
+        wait_until(async || world.on_disk() == ["c"]).await;
+        wait_until(async || world.usage().await == (10, 1)).await;
+    });
+}
+
 /// Otherwise the usage could be driven to zero with a full disk.
 #[test]
 fn changing_a_file_that_is_still_uploaded_earns_no_quota() {
