@@ -87,8 +87,7 @@ async fn rename_counted(
     may_replace: bool,
 ) -> Result<bool> {
     let Relocation { source, target, .. } = work;
-    let ledger = &origin.services.ledger;
-    let change = ledger.change_both(source.account(), target.account()).await;
+    let turns = origin.services.ledger.turns(&[source, target]).await;
     let moving = match measured {
         Some(measured) => measured,
         None => {
@@ -119,7 +118,7 @@ async fn rename_counted(
     let gone =
         UsageDelta { bytes: moving.bytes.saturating_neg(), files: moving.files.saturating_neg() };
     origin.adjust(source, gone);
-    drop(change);
+    drop(turns);
     Ok(true)
 }
 

@@ -54,12 +54,12 @@ impl Session {
         let Some(owner) = &place.mount.quota else {
             return storage.set_attributes(&place.path, wanted).await.map(drop);
         };
+        let _turn = self.origin.services.ledger.turns(&[place]).await;
         let found = storage.stat(&place.path).await?;
         let lease = match size.checked_sub(found.size) {
             None | Some(0) => None,
             Some(growth) => Some(reserve_growth(self, owner, growth).await?),
         };
-        let change = self.origin.change(place).await;
         let before = storage.set_attributes(&place.path, wanted).await?;
         let delta = self.origin.services.ledger.settle(
             &owner.account,
@@ -71,7 +71,6 @@ impl Session {
             Some(lease) => drop(lease.settle(delta.bytes, delta.files)),
             None => self.origin.adjust(place, delta),
         }
-        drop(change);
         Ok(())
     }
 }

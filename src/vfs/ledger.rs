@@ -7,45 +7,44 @@
 //! ledger remembers the size that is counted, and every change is a difference
 //! to that.
 //!
-//! A file that is removed or replaced is looked at first, to know what goes. So that
-//! it is still the same file then, and nobody opens it in between whom the ledger
-//! does not know yet, such changes of one account come one after the other:
-//! [`Ledger::change`].
+//! What an operation saw and what it counts must not be separated by another
+//! operation on the same files: whoever removes a file between the two would
+//! credit it as well. So whatever changes what an account stores takes its
+//! [`Turn`] for the change and its counting.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use actors::{AccountId, UsageDelta};
-use tokio::sync::OwnedMutexGuard;
 
+use super::mounts::Resolved;
 use crate::storage::{FileKind, Metadata, ObjectId};
 
 type Key = (AccountId, ObjectId);
 
-/// One for the whole server. Bounded by the number of open uploads and of operations
-/// at the same time.
+/// One for the whole server. Bounded by the number of open uploads and running
+/// operations.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     files: Mutex<HashMap<Key, Counted>>,
-    /// Of accounts whose files are being opened, removed or replaced now.
-    changing: Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<AccountId, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-/// While it exists nobody else opens, removes or replaces a file of the account.
+/// The right to change what one account stores; given up by dropping it. Never
+/// held while a client or a hook is waited for.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct Turn {
     ledger: Arc<Ledger>,
     account: AccountId,
-    turn: Option<OwnedMutexGuard<()>>,
+    guard: Option<tokio::sync::OwnedMutexGuard<()>>,
 }
 
-impl Drop for Change {
+impl Drop for Turn {
     fn drop(&mut self) {
-        drop(self.turn.take());
-        let mut changing = self.ledger.changing();
-        // Whoever waits holds it, too; and nobody comes to hold it while we look.
-        if changing.get(&self.account).is_some_and(|turn| Arc::strong_count(turn) == 1) {
-            changing.remove(&self.account);
+        drop(self.guard.take());
+        let mut turns = self.ledger.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.get(&self.account).is_some_and(|turn| turn.strong_count() == 0) {
+            turns.remove(&self.account);
         }
     }
 }
@@ -66,37 +65,39 @@ pub(super) struct Entry {
 }
 
 impl Ledger {
-    /// Waits for the account's turn. For one operation of the disk and what it
-    /// settles, never longer. Who needs the turns of two accounts takes
-    /// [`Ledger::change_both`].
-    pub(super) async fn change(self: &Arc<Self>, account: &AccountId) -> Change {
-        let turn = self.changing().entry(account.clone()).or_default().clone();
-        let turn = Some(turn.lock_owned().await);
-        Change { ledger: self.clone(), account: account.clone(), turn }
+    /// Waits for the account's turn.
+    pub(super) async fn turn(self: &Arc<Self>, account: &AccountId) -> Turn {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            match turns.get(account).and_then(Weak::upgrade) {
+                Some(turn) => turn,
+                None => {
+                    let turn = Arc::default();
+                    turns.insert(account.clone(), Arc::downgrade(&turn));
+                    turn
+                }
+            }
+        };
+        let guard = Some(turn.lock_owned().await);
+        Turn { ledger: self.clone(), account: account.clone(), guard }
     }
 
-    /// As [`Ledger::change`] for up to two accounts, in an order in which two
-    /// operations cannot wait for each other.
-    pub(super) async fn change_both(
-        self: &Arc<Self>,
-        one: Option<&AccountId>,
-        other: Option<&AccountId>,
-    ) -> (Option<Change>, Option<Change>) {
-        let other = other.filter(|other| one != Some(*other));
-        let (first, second) = if one <= other { (one, other) } else { (other, one) };
-        let first = match first {
-            Some(account) => Some(self.change(account).await),
-            None => None,
-        };
-        let second = match second {
-            Some(account) => Some(self.change(account).await),
-            None => None,
-        };
-        (first, second)
-    }
-
-    fn changing(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The turns of all accounts that count what is stored at `places`, in an
+    /// order that is the same for everybody. A storage that is slow to rename
+    /// waits for nobody: there a race may leave the counters off until a scan.
+    pub(super) async fn turns(self: &Arc<Self>, places: &[&Resolved]) -> Vec<Turn> {
+        let owners = places
+            .iter()
+            .filter(|place| place.mount.storage.capabilities().atomic_rename)
+            .filter_map(|place| place.mount.quota.as_ref());
+        let mut accounts: Vec<_> = owners.map(|owner| &owner.account).collect();
+        accounts.sort();
+        accounts.dedup();
+        let mut turns = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            turns.push(self.turn(account).await);
+        }
+        turns
     }
 
     /// Enters a file that is about to be written in place. `before` is what its
@@ -245,38 +246,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changes_of_one_account_take_turns_and_leave_nothing_behind() {
+    async fn one_account_takes_turns_and_nothing_is_left_of_them() {
         let ledger = Arc::new(Ledger::default());
-        let (a, b) = (AccountId::user("a"), AccountId::user("b"));
-        let is_free = async |account: &AccountId| {
-            let wait = std::time::Duration::from_millis(5);
-            tokio::time::timeout(wait, ledger.change(account)).await.is_ok()
-        };
-        let held = ledger.change(&a).await;
-        assert!(!is_free(&a).await && is_free(&b).await);
-        drop(held);
-        let held = ledger.change_both(Some(&b), Some(&a)).await;
-        assert!(!is_free(&a).await && !is_free(&b).await);
-        drop(held);
-        let held = ledger.change_both(Some(&a), Some(&a)).await;
-        assert!(!is_free(&a).await && is_free(&b).await);
-        drop(held);
-        let held = ledger.change_both(None, Some(&b)).await;
-        assert!(is_free(&a).await && !is_free(&b).await);
-        drop(held);
-        let rounds = (0..200).map(|round| {
-            let (ledger, a, b) = (ledger.clone(), a.clone(), b.clone());
-            tokio::spawn(async move {
-                let (one, other) = if round % 2 == 0 { (&a, &b) } else { (&b, &a) };
-                let held = ledger.change_both(Some(one), Some(other)).await;
-                tokio::task::yield_now().await;
-                drop(held);
-            })
-        });
-        for round in rounds.collect::<Vec<_>>() {
-            round.await.unwrap();
-        }
-        assert!(ledger.changing().is_empty());
+        let first = ledger.turn(&account()).await;
+        let other = ledger.turn(&AccountId::user("b")).await;
+        let own = account();
+        let second = ledger.turn(&own);
+        tokio::pin!(second);
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        let second = second.await;
+        drop((second, other));
+        assert!(ledger.turns.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -17,12 +17,11 @@ use actors::{
 };
 use async_trait::async_trait;
 
-use super::effects::{Origin, end_error, refused};
+use super::effects::{Origin, denied, end_error, refused};
 use super::ledger::difference;
 use super::mounts::{Mounts, QuotaOwner, Resolved};
 use super::policy::Operation;
 use super::session::Session;
-use super::upload::denied;
 use super::walk::{Step, StorageTree, VirtualTree, Walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::{StoragePath, VirtualPath};
@@ -301,7 +300,7 @@ impl Copying<'_> {
             owner: session.owner_of_new(),
         };
         let writer = target.mount.storage.open_write(&target.path, how).await?;
-        let change;
+        let turn;
         let ended = match self.content(&*reader, &*writer, size).await {
             Ok(()) => {
                 let times = Some((found.accessed, found.modified));
@@ -309,7 +308,7 @@ impl Copying<'_> {
                 if writer.set_attributes(attributes).await.is_err() {
                     self.loses_times();
                 }
-                change = session.origin.change(&target).await;
+                turn = session.origin.services.ledger.turns(&[&target]).await;
                 writer.commit().await?
             }
             Err(error) => {
@@ -330,7 +329,7 @@ impl Copying<'_> {
                 None => session.origin.adjust(&target, delta),
             }
         }
-        drop(change);
+        drop(turn);
         if at.is_root() && replaces.is_none() {
             self.is_made();
         }
@@ -560,7 +559,7 @@ impl RelocationEnd {
         let copy = self.work.target_place(at);
         let copied = copy.mount.storage.stat(&copy.path).await;
         // From here on nobody replaces or opens what is looked at.
-        let change = self.origin.change(&place).await;
+        let turn = self.origin.services.ledger.turns(&[&place]).await;
         let found = place.mount.storage.lstat(&place.path).await?;
         let is_copied = copied.is_ok_and(|copied| is_copy(&found, &copied, self.keeps_times));
         if !is_copied || self.origin.is_open(&place, &found) {
@@ -571,7 +570,7 @@ impl RelocationEnd {
         if let Ok(removed) = &removed {
             self.origin.settle_gone(&place, removed);
         }
-        drop(change);
+        drop(turn);
         if removed.is_err() {
             drop(self.origin.remove(&copy).await);
         }

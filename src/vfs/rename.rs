@@ -64,13 +64,13 @@ impl Session {
         let origin = self.origin.clone();
         let (source, target) = (source.clone(), target.clone());
         let renamed = to_its_end(async move {
-            let change = origin.change(&target).await;
+            let turn = origin.services.ledger.turns(&[&target]).await;
             let storage = &source.mount.storage;
             let replaced = storage.rename(&source.path, &target.path, may_replace).await?;
             if let Some(replaced) = replaced {
                 origin.settle_gone(&target, &replaced);
             }
-            drop(change);
+            drop(turn);
             Ok(())
         });
         renamed.await.map_err(|error| match error.kind() {

