@@ -10,7 +10,7 @@ use slog::{Logger, warn};
 use super::password::Passwords;
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_ms;
-use crate::model::{Admin, LoginMethod, LoginProtocol, Password, User, public_key};
+use crate::model::{Admin, Effective, LoginMethod, LoginProtocol, Password, User, public_key};
 use crate::provider::Store;
 
 /// Under which circumstances somebody logs in.
@@ -96,7 +96,7 @@ impl Login {
         password: &str,
         context: LoginContext,
     ) -> Result<Arc<User>, LoginFailure> {
-        let user = self.store.user(username).await?;
+        let (user, left_out) = self.account(username).await?;
         let none = Password::default();
         let stored = user.as_ref().map_or(&none, |user| &user.password);
         // Before the gates are asked, so that a closed gate takes no less time.
@@ -106,7 +106,7 @@ impl Login {
             return Err(LoginFailure::WrongCredentials);
         }
         self.improve_user_hash(&user, password).await;
-        Ok(self.admit(user).await)
+        Ok(self.admit(user, left_out).await)
     }
 
     /// Whether a key that a client offers, without having signed with it yet,
@@ -128,18 +128,30 @@ impl Login {
         key: &PublicKey,
         context: LoginContext,
     ) -> Result<Arc<User>, LoginFailure> {
-        let user = self.user_with_key(username, key, &context).await?;
-        Ok(self.admit(user).await)
+        let (user, left_out) = self.user_with_key(username, key, &context).await?;
+        Ok(self.admit(user, left_out).await)
     }
 
-    /// Whether an account that has just passed is still as it was: to be asked once
-    /// its session is registered, from when on whoever changes the account ends it.
+    /// Whether an account that has just passed is still as it was, with its groups
+    /// and folders: to be asked once its session is registered, from when on whoever
+    /// changes the account ends it.
     pub async fn confirm(&self, user: &User) -> Result<(), LoginFailure> {
-        match self.store.user(&user.username).await? {
-            None => Err(LoginFailure::UserNotFound),
-            Some(now) if now.updated_at == user.updated_at && now.status == user.status => Ok(()),
-            Some(_) => Err(LoginFailure::Changed),
+        let now = self.store.effective_user(&user.username).await?;
+        let now = now.ok_or(LoginFailure::UserNotFound)?.user;
+        if now.without_traces_of_use() == user.clone().without_traces_of_use() {
+            Ok(())
+        } else {
+            Err(LoginFailure::Changed)
         }
+    }
+
+    /// The account with what it inherits from its groups, by which all gates and the
+    /// session go, and what of that had to be left out.
+    async fn account(&self, username: &str) -> Result<(Option<User>, Vec<String>), LoginFailure> {
+        Ok(match self.store.effective_user(username).await? {
+            Some(Effective { user, left_out }) => (Some(user), left_out),
+            None => (None, Vec::new()),
+        })
     }
 
     /// An admin with a password, in the same time whatever the outcome. The
@@ -178,17 +190,21 @@ impl Login {
         username: &str,
         key: &PublicKey,
         context: &LoginContext,
-    ) -> Result<User, LoginFailure> {
-        let user = self.store.user(username).await?;
+    ) -> Result<(User, Vec<String>), LoginFailure> {
+        let (user, left_out) = self.account(username).await?;
         let user = pass_gates(user, context)?;
         if public_key::contains(&user.public_keys, key.key_data()) {
-            Ok(user)
+            Ok((user, left_out))
         } else {
             Err(LoginFailure::WrongCredentials)
         }
     }
 
-    async fn admit(&self, mut user: User) -> Arc<User> {
+    async fn admit(&self, mut user: User, left_out: Vec<String>) -> Arc<User> {
+        for reason in left_out {
+            warn!(self.log, "user inherits less than its groups have";
+                "username" => &user.username, "error" => reason);
+        }
         if let Err(error) = self.store.user_logged_in(&user.username).await {
             warn!(self.log, "last login of a user cannot be stored";
                 "username" => &user.username, "error" => %error);

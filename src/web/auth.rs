@@ -50,6 +50,7 @@ rights! {
     DeleteUsers = Some(AdminPermission::DelUsers);
     ManageAdmins = Some(AdminPermission::ManageAdmins);
     ManageFolders = Some(AdminPermission::ManageFolders);
+    ManageGroups = Some(AdminPermission::ManageGroups);
     ScanQuotas = Some(AdminPermission::QuotaScans);
 }
 
