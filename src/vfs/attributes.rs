@@ -25,6 +25,9 @@ impl Session {
             self.decide(Operation::Truncate(path))?;
         }
         decide_but_size(&self.origin, path, &wanted)?;
+        if wanted.mode.is_some() || wanted.owner.is_some() {
+            self.mounts.protect(Operation::Chmod(path))?;
+        }
         let place = self.mounts.resolve(path);
         let wanted = effective(&self.origin, &place, wanted);
         if wanted.is_empty() {

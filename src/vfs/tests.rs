@@ -2,6 +2,7 @@
 //! the hooks are fakes.
 
 mod attacks;
+mod folders;
 mod names;
 mod quota_model;
 
@@ -475,6 +476,28 @@ fn every_change_of_what_is_stored_is_counted() {
         client.remove_dir(&path("/dir")).await.unwrap();
         assert_eq!(world.usage().await, (0, 0));
         assert_eq!(world.on_disk(), [""; 0]);
+    });
+}
+
+/// The disk does not stop when the client leaves.
+#[test]
+fn what_was_begun_is_counted_also_when_nobody_waits_for_it() {
+    run(async {
+        let world = World::new(options());
+        let client = world.login(json!({})).await;
+        for name in ["/a", "/b", "/c"] {
+            put(&client, name, &[1; 10]).await.unwrap();
+        }
+        let (a, b, c) = (path("/a"), path("/b"), path("/c"));
+        let mut removal = Box::pin(client.remove_file(&a));
+        // Begun, and on a quick machine even done.
+        let _ = futures_util::poll!(&mut removal);
+        drop(removal);
+        let mut rename = Box::pin(client.rename(&b, &c));
+        let _ = futures_util::poll!(&mut rename);
+        drop(rename);
+        wait_until(async || world.on_disk() == ["c"]).await;
+        wait_until(async || world.usage().await == (10, 1)).await;
     });
 }
 

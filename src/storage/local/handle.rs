@@ -54,6 +54,10 @@ impl ReadHandle for Reader {
         metadata_of(&self.file, &self.path)
     }
 
+    fn local_file(&self) -> Option<Arc<OwnedFd>> {
+        Some(self.file.clone())
+    }
+
     async fn set_attributes(&self, attributes: SetAttributes) -> Result<Metadata> {
         if attributes.size.is_some() {
             return Err(Error::new(
@@ -300,6 +304,21 @@ impl WriteHandle for Writer {
             written.map_err(|error| fail("write", &shared.path, error))
         })
         .await
+    }
+
+    async fn copy_from(
+        &self,
+        source: &dyn ReadHandle,
+        offset: u64,
+        len: u64,
+    ) -> Option<Result<u64>> {
+        let source = source.local_file()?;
+        let (file, shared) = (self.file.clone(), self.shared.clone());
+        let copied = offload(move || {
+            extent::copy_within_kernel(&*source, &*file, offset, len)
+                .map_err(|error| fail("copy into", &shared.path, error))
+        });
+        copied.await.transpose()
     }
 
     fn try_read_at(&self, offset: u64, buf: &mut [u8]) -> Option<Result<usize>> {
