@@ -269,7 +269,8 @@ impl Core {
             metrics.clone(),
             log.clone(),
         );
-        let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"));
+        let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"))
+            .with_clock(common.tz.clock());
         Ok(Self {
             store,
             login,

@@ -42,7 +42,8 @@ pub use quota::{
     ScanReport, SetMode, SetUsageError, UsageUnavailable, Want,
 };
 pub use registry::{
-    Admission, KillOutcome, Login, Refused, Registry, RegistryConfig, SessionReport, TransferReport,
+    Admission, KillOutcome, Login, Refused, Registry, RegistryConfig, SessionEnd, SessionReport,
+    TransferReport,
 };
 pub use supervisor::{Actors, Drained, Failure, HealthReport, Ports, Supervisor, SupervisorConfig};
 pub use transfer::{AbortReason, Transfer, TransferSpec};

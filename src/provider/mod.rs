@@ -12,7 +12,7 @@ mod sql;
 mod store;
 
 use actors::ids::AccountId;
-use actors::ports::{Usage, UsageDelta};
+use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 use async_trait::async_trait;
 
 use crate::error::Result;
@@ -98,13 +98,16 @@ pub trait Admins: Send + Sync {
     fn swap_admin_password(&self, username: &str, old: &str, new: &str) -> Result<bool>;
 }
 
-/// What users and folders have stored. Accounts that do not exist use nothing,
+/// What users and folders have stored, and users have transferred. Accounts that do not exist use nothing,
 /// and what is written for them is dropped.
 pub trait UsageCounters: Send + Sync {
     fn usage(&self, account: &AccountId) -> Result<Usage>;
     /// Adds all deltas or none; no counter goes below zero.
     fn add_usage(&self, deltas: &[(AccountId, UsageDelta)], now_unix_ms: i64) -> Result<()>;
     fn set_usage(&self, account: &AccountId, usage: Usage) -> Result<()>;
+    fn transferred(&self, account: &AccountId) -> Result<Transferred>;
+    /// Adds all deltas or none; no counter goes below zero.
+    fn add_transferred(&self, deltas: &[(AccountId, TransferredDelta)]) -> Result<()>;
 }
 
 /// Everything at once: for dumps and for loading them.

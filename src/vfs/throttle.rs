@@ -1,9 +1,10 @@
 //! The bandwidth limit of one transfer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actors::KillSwitch;
+use actors::{KillSwitch, Meter};
 use tokio::time::Instant;
 
 use super::effects::killed;
@@ -12,6 +13,12 @@ use crate::error::Result;
 /// Unused time that may be caught up on: a transfer that was held up passes at
 /// most what the limit allows in this time without waiting.
 const LONGEST_CREDIT_NS: u64 = 100_000_000;
+
+/// Who waits shows at least so often that the transfer goes on.
+const LONGEST_SILENCE: Duration = Duration::from_secs(1);
+
+/// Pieces are no smaller than this, however slow.
+const LEAST_PIECE: u64 = 1024;
 
 /// A limit in bytes per second, kept by time: each byte has its moment, and
 /// whoever comes before it waits. Sleeping a little too long is made up for by
@@ -35,9 +42,9 @@ impl Throttle {
         })
     }
 
-    /// What passes in a tenth of a second.
-    pub(super) fn bytes_per_100_ms(&self) -> u64 {
-        self.bytes_per_sec / 10
+    /// What passes at once of a larger block, so that it flows steadily.
+    pub(super) fn piece(&self) -> usize {
+        usize::try_from((self.bytes_per_sec / 20).max(LEAST_PIECE)).unwrap_or(usize::MAX)
     }
 
     /// Lets `bytes` pass if that needs no waiting.
@@ -47,16 +54,25 @@ impl Throttle {
         self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pass).is_ok()
     }
 
-    /// Waits until `bytes` may pass, or fails when the connection is killed.
-    pub(super) async fn acquire(&self, bytes: usize, kill: &KillSwitch) -> Result<()> {
-        let wait = self.reserve(self.now_ns(), bytes);
-        if wait.is_zero() {
-            return Ok(());
+    /// Waits until `bytes` may pass, or fails when the connection is killed. Waiting is
+    /// activity of the transfer.
+    pub(super) async fn acquire(
+        &self,
+        bytes: usize,
+        kill: &KillSwitch,
+        meter: &Meter,
+    ) -> Result<()> {
+        let mut wait = self.reserve(self.now_ns(), bytes);
+        while !wait.is_zero() {
+            let step = wait.min(LONGEST_SILENCE);
+            tokio::select! {
+                () = kill.fired() => return Err(killed(kill)),
+                () = tokio::time::sleep(step) => {}
+            }
+            wait = wait.saturating_sub(step);
+            meter.touch();
         }
-        tokio::select! {
-            () = kill.fired() => Err(killed(kill)),
-            () = tokio::time::sleep(wait) => Ok(()),
-        }
+        Ok(())
     }
 
     /// Gives back what was acquired and not used.
@@ -66,14 +82,26 @@ impl Throttle {
         let _ = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 
+    /// Takes the moments of `bytes`, for somebody who lets them pass one by one.
+    pub(super) fn pace(self: &Arc<Self>, bytes: usize, meter: &Meter) -> Pace {
+        let end = self.take(self.now_ns(), bytes);
+        let start_ns = end.saturating_sub(self.cost_ns(bytes));
+        Pace { throttle: self.clone(), start_ns, meter: meter.clone() }
+    }
+
     /// Takes the moments of `bytes`; how long until they may pass.
     fn reserve(&self, now: u64, bytes: usize) -> Duration {
+        Duration::from_nanos(self.take(now, bytes).saturating_sub(now))
+    }
+
+    /// Takes the moments of `bytes`; when the last of them may pass.
+    fn take(&self, now: u64, bytes: usize) -> u64 {
         let mut after = now;
         let _ = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
             after = self.after(next, now, bytes);
             Some(after)
         });
-        Duration::from_nanos(after.saturating_sub(now))
+        after
     }
 
     /// The moment after `bytes` more, given the present one.
@@ -88,6 +116,44 @@ impl Throttle {
 
     fn now_ns(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// When the bytes of one block may leave, piece by piece.
+#[derive(Debug)]
+pub struct Pace {
+    throttle: Arc<Throttle>,
+    start_ns: u64,
+    meter: Meter,
+}
+
+impl Pace {
+    /// How many bytes may leave now, of a block of which `sent` have left and `left`
+    /// have not; waits until it is worth it, and gives at least one while any are left.
+    pub async fn next(&self, sent: usize, left: usize) -> usize {
+        let wanted = left.min(self.throttle.piece());
+        loop {
+            let due = self.due_ns(sent.saturating_add(wanted));
+            let now = self.throttle.now_ns();
+            self.meter.touch();
+            if due <= now {
+                return self.passed(now).saturating_sub(sent).clamp(wanted, left);
+            }
+            let wait = Duration::from_nanos(due.saturating_sub(now));
+            tokio::time::sleep(wait.min(LONGEST_SILENCE)).await;
+        }
+    }
+
+    /// When the block may have left up to here.
+    fn due_ns(&self, bytes: usize) -> u64 {
+        self.start_ns.saturating_add(self.throttle.cost_ns(bytes))
+    }
+
+    /// How much of a block of any length may have left by now.
+    fn passed(&self, now: u64) -> usize {
+        let elapsed = u128::from(now.saturating_sub(self.start_ns));
+        let bytes = elapsed * u128::from(self.throttle.bytes_per_sec) / 1_000_000_000;
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 }
 
@@ -162,8 +228,42 @@ mod tests {
         let throttle = limit(1);
         let kill = KillSwitch::new();
         kill.fire(actors::KillReason::Shutdown);
-        let error = throttle.acquire(usize::MAX, &kill).await.unwrap_err();
+        let error = throttle.acquire(usize::MAX, &kill, &Meter::new()).await.unwrap_err();
         assert_eq!(error.kind(), crate::error::ErrorKind::Aborted);
         assert!(!throttle.try_acquire(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_block_leaves_in_small_steps_at_the_rate_of_the_limit() {
+        let throttle = Arc::new(limit(32));
+        let meter = Meter::new();
+        let began = Instant::now();
+        for _ in 0..3 {
+            let pace = throttle.pace(256 * 1024, &meter);
+            let (mut sent, mut before) = (0, Instant::now());
+            while sent < 256 * 1024 {
+                let step = pace.next(sent, 256 * 1024 - sent).await;
+                assert!(step > 0 && step <= 32 * 1024 / 10, "{step} bytes at once");
+                assert!(before.elapsed() <= Duration::from_millis(100));
+                (sent, before) = (sent + step, Instant::now());
+            }
+        }
+        let took = began.elapsed();
+        assert!(took >= Duration::from_secs(24) && took < Duration::from_millis(24_050), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_wait_is_activity() {
+        let (throttle, meter) = (limit(1), Meter::new());
+        let began = Instant::now();
+        let wait = throttle.acquire(60 * 1024, &KillSwitch::new(), &meter);
+        tokio::pin!(wait);
+        for _ in 0..59 {
+            let timeout = tokio::time::timeout(Duration::from_secs(1), &mut wait);
+            assert!(timeout.await.is_err());
+            let silent = meter.last_activity_unix_ms() - meter.started_unix_ms();
+            assert!(began.elapsed().as_millis() as u64 - silent <= 1_100);
+        }
+        wait.await.unwrap();
     }
 }

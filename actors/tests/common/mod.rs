@@ -110,7 +110,12 @@ pub fn admission(host: &str) -> Admission {
 }
 
 pub fn login(username: &str, max_sessions: u32) -> Login {
-    Login { username: username.into(), max_sessions, client_version: "SSH-2.0-test".into() }
+    Login {
+        username: username.into(),
+        max_sessions,
+        client_version: "SSH-2.0-test".into(),
+        end: None,
+    }
 }
 
 /// Usage in memory; can fail, and can be held.

@@ -8,14 +8,14 @@ use super::connection::{Engine, with_engine};
 use super::folders::{FolderRecord, FolderRow, select_folders};
 use super::schema::{admins, folders, quota_usage, users};
 use super::usage::{self, KIND_FOLDER, KIND_USER};
-use super::users::{Counters, UserRecord, UserRow, select_users};
+use super::users::{Counters, UserCounters, UserRecord, UserRow, select_users};
 use super::{SqlProvider, query_failed};
 use crate::error::{Error, Result};
 use crate::provider::{Backup, Objects, Restored};
 
 impl Backup for SqlProvider {
     fn snapshot(&self) -> Result<Objects> {
-        type Rows = (Vec<(FolderRow, Counters)>, Vec<(UserRow, Counters)>, Vec<AdminRow>);
+        type Rows = (Vec<(FolderRow, Counters)>, Vec<(UserRow, UserCounters)>, Vec<AdminRow>);
         let (folders, users, admins): Rows = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
                 Ok::<_, DieselError>((

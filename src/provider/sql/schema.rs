@@ -26,6 +26,9 @@ diesel::table! {
         last_password_change -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
+        upload_data_transfer -> BigInt,
+        download_data_transfer -> BigInt,
+        total_data_transfer -> BigInt,
     }
 }
 
@@ -63,6 +66,8 @@ diesel::table! {
         used_size -> BigInt,
         used_files -> BigInt,
         updated_at -> BigInt,
+        uploaded -> BigInt,
+        downloaded -> BigInt,
     }
 }
 

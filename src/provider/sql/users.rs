@@ -38,13 +38,22 @@ pub struct UserRow {
     last_password_change: i64,
     created_at: i64,
     updated_at: i64,
+    upload_data_transfer: i64,
+    download_data_transfer: i64,
+    total_data_transfer: i64,
 }
 
 /// Used size, used files, time of the last change.
 pub type Counters = (i64, i64, i64);
 
+/// The same, and what was uploaded and downloaded.
+pub type UserCounters = (i64, i64, i64, i64, i64);
+
 impl UserRow {
-    pub fn into_user(self, (size, files, usage_updated_at): Counters) -> Result<User> {
+    pub fn into_user(
+        self,
+        (size, files, usage_updated_at, uploaded, downloaded): UserCounters,
+    ) -> Result<User> {
         let what = format!("user {:?}", self.username);
         Ok(User {
             id: self.id,
@@ -68,6 +77,11 @@ impl UserRow {
             last_quota_update: usage_updated_at,
             upload_bandwidth: self.upload_bandwidth,
             download_bandwidth: self.download_bandwidth,
+            upload_data_transfer: self.upload_data_transfer,
+            download_data_transfer: self.download_data_transfer,
+            total_data_transfer: self.total_data_transfer,
+            used_upload_data_transfer: uploaded,
+            used_download_data_transfer: downloaded,
             filters: from_json(&what, "filters", &self.filters)?,
             filesystem: from_json(&what, "filesystem", &self.filesystem)?,
             last_login: self.last_login,
@@ -107,6 +121,9 @@ pub struct UserRecord<'a> {
     last_password_change: Option<i64>,
     created_at: Option<i64>,
     updated_at: i64,
+    upload_data_transfer: i64,
+    download_data_transfer: i64,
+    total_data_transfer: i64,
 }
 
 impl<'a> UserRecord<'a> {
@@ -137,6 +154,9 @@ impl<'a> UserRecord<'a> {
             last_password_change: Some(user.last_password_change),
             created_at: Some(user.created_at),
             updated_at: user.updated_at,
+            upload_data_transfer: user.upload_data_transfer,
+            download_data_transfer: user.download_data_transfer,
+            total_data_transfer: user.total_data_transfer,
         })
     }
 
@@ -173,7 +193,13 @@ macro_rules! select_users {
             )
             .select((
                 UserRow::as_select(),
-                (quota_usage::used_size, quota_usage::used_files, quota_usage::updated_at),
+                (
+                    quota_usage::used_size,
+                    quota_usage::used_files,
+                    quota_usage::updated_at,
+                    quota_usage::uploaded,
+                    quota_usage::downloaded,
+                ),
             ))
     };
 }
@@ -181,7 +207,7 @@ pub(super) use select_users;
 
 impl Users for SqlProvider {
     fn user(&self, username: &str) -> Result<Option<User>> {
-        let found: Option<(UserRow, Counters)> = with_engine!(&mut self.connection()?, conn => {
+        let found: Option<(UserRow, UserCounters)> = with_engine!(&mut self.connection()?, conn => {
             select_users!().filter(users::username.eq(username)).first(conn).optional()
         })
         .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
@@ -189,7 +215,7 @@ impl Users for SqlProvider {
     }
 
     fn users(&self, page: Page) -> Result<Vec<User>> {
-        let rows: Vec<(UserRow, Counters)> = with_engine!(&mut self.connection()?, conn => {
+        let rows: Vec<(UserRow, UserCounters)> = with_engine!(&mut self.connection()?, conn => {
             let query = select_users!()
                 .offset(page.offset.into())
                 .limit(page.limit.into());

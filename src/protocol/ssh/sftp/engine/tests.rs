@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use actors::ports::{HookRunner, Verdict};
 use actors::{
     AccountId, Admission, BoxError, Connection, Event, KillReason, Login, Ports, Protocol,
-    Supervisor, SupervisorConfig, Usage, UsageDelta, UsageStore,
+    Supervisor, SupervisorConfig, Transferred, TransferredDelta, Usage, UsageDelta, UsageStore,
 };
 
 use super::*;
@@ -26,6 +26,14 @@ impl UsageStore for Nothing {
     }
 
     async fn set(&self, _: &AccountId, _: Usage) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    async fn load_transferred(&self, _: &AccountId) -> Result<Transferred, BoxError> {
+        Ok(Transferred::default())
+    }
+
+    async fn add_transferred(&self, _: Vec<(AccountId, TransferredDelta)>) -> Result<(), BoxError> {
         Ok(())
     }
 }
@@ -79,7 +87,12 @@ async fn channel(home: &std::path::Path) -> (Channel, Connection) {
         "username": "alice", "status": 1, "home_dir": home, "permissions": {"/": ["*"]},
     });
     let user: Arc<User> = Arc::new(serde_json::from_value(user).unwrap());
-    let login = Login { username: "alice".into(), max_sessions: 0, client_version: String::new() };
+    let login = Login {
+        username: "alice".into(),
+        max_sessions: 0,
+        client_version: String::new(),
+        end: None,
+    };
     actors.registry.logged_in(connection.id(), login).await.unwrap();
     let entry = connection.open_session(Protocol::Sftp).await.unwrap();
     let log = slog::Logger::root(slog::Discard, slog::o!());
