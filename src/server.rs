@@ -9,6 +9,7 @@ mod portable;
 mod scanner;
 mod signals;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use crate::protocol::ssh::server::{BindRequest, Parts, Service};
 use crate::provider::backup::{self, LoadMode};
 use crate::provider::{Page, Store};
 use crate::version;
-use crate::vfs::{VfsOptions, VfsServices};
+use crate::vfs::{VfsOptions, VfsServices, leftovers};
 use crate::web::{self, WebContext, WebHandle};
 use signals::{Signal, Signals};
 
@@ -262,6 +263,10 @@ impl Core {
                 )));
             }
         }
+        let started_unix_secs = chrono::Utc::now().timestamp();
+        if let Some(path) = options.temp_path.clone() {
+            tokio::spawn(remove_leftovers(path, started_unix_secs, log.clone()));
+        }
         let vfs = VfsServices::new(
             options,
             actors.quota.clone(),
@@ -279,7 +284,7 @@ impl Core {
             metrics,
             log,
             log_control,
-            started_unix_secs: chrono::Utc::now().timestamp(),
+            started_unix_secs,
             stop: CancellationToken::new(),
         })
     }
@@ -395,6 +400,17 @@ impl Core {
             None => Ok(()),
             Some(failure) => Err(Error::new(ErrorKind::Internal, failure.to_string())),
         }
+    }
+}
+
+/// Cleans `common.temp_path` while the server already serves.
+async fn remove_leftovers(path: PathBuf, started_unix_secs: i64, log: slog::Logger) {
+    let log = logging::for_sender(&log, "service");
+    let shown = path.display().to_string();
+    match leftovers::remove_leftovers(path, started_unix_secs).await {
+        Ok(0) => {}
+        Ok(count) => slog::info!(log, "removed {count} unfinished uploads from {shown}"),
+        Err(error) => slog::warn!(log, "unfinished uploads may be left in {shown}: {error}"),
     }
 }
 

@@ -32,10 +32,8 @@ struct Span {
 
 impl TimePeriod {
     fn span(&self) -> Result<Span> {
-        let day_of_week = u32::try_from(self.day_of_week)
-            .ok()
-            .filter(|day| *day <= 6)
-            .ok_or_else(|| {
+        let day_of_week =
+            u32::try_from(self.day_of_week).ok().filter(|day| *day <= 6).ok_or_else(|| {
                 let day = self.day_of_week;
                 Error::invalid(format!("day_of_week: {day} is not between 0 and 6"))
             })?;

@@ -27,10 +27,9 @@ impl User {
     pub fn bandwidth_from(&self, address: IpAddr) -> Bandwidth {
         let limits = &self.filters.bandwidth_limits;
         match limits.iter().find(|limit| network::contains(&limit.sources, address)) {
-            Some(limit) => Bandwidth {
-                upload: limit.upload_bandwidth,
-                download: limit.download_bandwidth,
-            },
+            Some(limit) => {
+                Bandwidth { upload: limit.upload_bandwidth, download: limit.download_bandwidth }
+            }
             None => Bandwidth { upload: self.upload_bandwidth, download: self.download_bandwidth },
         }
     }
@@ -39,25 +38,27 @@ impl User {
     /// `filters.data_transfer_limits`. With a total the two other limits do not count.
     pub fn transfer_limits_from(&self, address: IpAddr) -> TransferLimits {
         let limits = &self.filters.data_transfer_limits;
-        let (upload, download, total) =
-            match limits.iter().find(|limit| network::contains(&limit.sources, address)) {
-                Some(limit) => (
-                    limit.upload_data_transfer,
-                    limit.download_data_transfer,
-                    limit.total_data_transfer,
-                ),
-                None => (
-                    self.upload_data_transfer,
-                    self.download_data_transfer,
-                    self.total_data_transfer,
-                ),
-            };
+        let (upload, download, total) = match limits
+            .iter()
+            .find(|limit| network::contains(&limit.sources, address))
+        {
+            Some(limit) => (
+                limit.upload_data_transfer,
+                limit.download_data_transfer,
+                limit.total_data_transfer,
+            ),
+            None => {
+                (self.upload_data_transfer, self.download_data_transfer, self.total_data_transfer)
+            }
+        };
         let bytes = |limit: i64| {
             u64::try_from(limit).ok().filter(|limit| *limit > 0).map(|mb| mb.saturating_mul(MB))
         };
         match bytes(total) {
             Some(total) => TransferLimits { total: Some(total), ..TransferLimits::default() },
-            None => TransferLimits { upload: bytes(upload), download: bytes(download), total: None },
+            None => {
+                TransferLimits { upload: bytes(upload), download: bytes(download), total: None }
+            }
         }
     }
 
@@ -66,7 +67,8 @@ impl User {
         let by_source = self.filters.data_transfer_limits.iter().map(|limit| {
             (limit.upload_data_transfer, limit.download_data_transfer, limit.total_data_transfer)
         });
-        let own = (self.upload_data_transfer, self.download_data_transfer, self.total_data_transfer);
+        let own =
+            (self.upload_data_transfer, self.download_data_transfer, self.total_data_transfer);
         by_source.chain([own]).any(|(upload, download, total)| upload.max(download).max(total) > 0)
     }
 }
@@ -154,8 +156,7 @@ mod tests {
             ]},
         }));
         let mb = |limit: u64| Some(limit * MB).filter(|limit| *limit > 0);
-        let table =
-            [("10.0.0.1", (0, 0, 3)), ("11.0.0.1", (0, 0, 0)), ("192.0.2.1", (1, 2, 0))];
+        let table = [("10.0.0.1", (0, 0, 3)), ("11.0.0.1", (0, 0, 0)), ("192.0.2.1", (1, 2, 0))];
         for (address, (upload, download, total)) in table {
             let got = user.transfer_limits_from(address.parse().unwrap());
             let want =
@@ -182,7 +183,10 @@ mod tests {
     #[test]
     fn entries_without_sources_or_with_impossible_numbers_are_refused() {
         let table = [
-            (json!({"bandwidth_limits": [{"upload_bandwidth": 1}]}), "bandwidth_limits[0]: sources"),
+            (
+                json!({"bandwidth_limits": [{"upload_bandwidth": 1}]}),
+                "bandwidth_limits[0]: sources",
+            ),
             (
                 json!({"bandwidth_limits": [{"sources": ["x"]}]}),
                 "bandwidth_limits[0]: sources: \"x\"",

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::ids::AccountId;
-use actors::ports::{
-    BoxError, Transferred, TransferredDelta, Usage, UsageDelta, UsageStore,
-};
+use actors::ports::{BoxError, Transferred, TransferredDelta, Usage, UsageDelta, UsageStore};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 

@@ -334,7 +334,11 @@ impl QuotaTracker {
                 Some(InFlight::Add(saving)) => *saving != state.tally.read(),
                 _ => true,
             };
-            if is_next { state.savers.push(sender) } else { state.saving.push(sender) }
+            if is_next {
+                state.savers.push(sender)
+            } else {
+                state.saving.push(sender)
+            }
             writes.push(receiver);
         }
         writes

@@ -207,10 +207,11 @@ pub(super) use select_users;
 
 impl Users for SqlProvider {
     fn user(&self, username: &str) -> Result<Option<User>> {
-        let found: Option<(UserRow, UserCounters)> = with_engine!(&mut self.connection()?, conn => {
-            select_users!().filter(users::username.eq(username)).first(conn).optional()
-        })
-        .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
+        let found: Option<(UserRow, UserCounters)> =
+            with_engine!(&mut self.connection()?, conn => {
+                select_users!().filter(users::username.eq(username)).first(conn).optional()
+            })
+            .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
         found.map(|(row, counters)| row.into_user(counters)).transpose()
     }
 

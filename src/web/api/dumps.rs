@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query, block};
-use actors::{AccountId, KillReason};
+use actors::AccountId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
