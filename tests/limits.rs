@@ -48,6 +48,14 @@ fn last_words(server: &TestServer, words: &str) {
     });
 }
 
+fn upload_failed(server: &TestServer, path: &str, words: &str) {
+    server.wait_for_log(words, |line| {
+        line["sender"] == "Upload"
+            && line["virtual_path"] == path
+            && line["error"].as_str().is_some_and(|error| error.contains(words))
+    });
+}
+
 #[test]
 fn transferred_data_is_limited_counted_reset_and_survives_a_kill() {
     if !has("sftp") {
@@ -63,7 +71,8 @@ fn transferred_data_is_limited_counted_reset_and_survives_a_kill() {
     let l = local.path().display();
     server.sftp_ok("alice", &format!("put {l}/f a\n"));
     let out = server.sftp("alice", &format!("put {l}/f b\n"));
-    assert!(text(&out).contains("denying write due to space limit"), "{}", text(&out));
+    assert!(text(&out).contains("Failure"), "{}", text(&out));
+    upload_failed(&server, "/b", "denying write due to the data transfer limit");
     assert!(!server.home("alice").join("b").exists(), "no part of it stays");
     let (up, down) = transferred(&server, "alice");
     assert!((1_500_000..=2 * MB as u64).contains(&up) && down == 0, "{up} {down}");
@@ -133,7 +142,8 @@ fn the_largest_file_is_a_limit_for_new_and_resumed_files() {
         let l = local.path().display();
         server.sftp_ok("alice", &format!("put {l}/fits\n"));
         let out = server.sftp("alice", &format!("put {l}/over\n"));
-        assert!(text(&out).contains("denying write due to space limit"), "{}", text(&out));
+        assert!(text(&out).contains("Failure"), "{}", text(&out));
+        upload_failed(&server, "/over", "denying write due to space limit");
         assert!(!server.home("alice").join("over").exists(), "mode {mode}");
         fs::write(server.home("alice").join("over"), vec![1; 900_000]).unwrap();
         assert!(!server.sftp("alice", &format!("reput {l}/over\n")).status.success());
@@ -211,7 +221,7 @@ fn sessions_start_in_the_start_directory() {
     // REALPATH needs no directory; what is done there does.
     let out = server.sftp_ok("alice", "pwd\n");
     assert!(out.contains("Remote working directory: /in/box"), "{out}");
-    assert!(!server.sftp("alice", "ls\n").status.success());
+    assert!(!server.sftp("alice", "ls f\n").status.success());
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("f"), "x").unwrap();
     let l = local.path().display();

@@ -38,7 +38,7 @@ fn new_files_and_directories_belong_to_the_ids_of_the_account() {
         server.sftp_ok(
             "alice",
             &format!(
-                "put {l}/f\nput {l}/f link/f\nmkdir link/e\nput {l}/f old\nreput {l}/f old\nln -s f l\n"
+                "put {l}/f\nput {l}/f link/f\nmkdir link/e\nput {l}/f old\nln -s f l\n"
             ),
         );
         let facts = |path: &str| {

@@ -28,8 +28,9 @@ section! {
         /// permission `create_symlinks`.
         pub symlink_mode: u8 = 3, range 0..=3;
 
-        /// Directory for the temporary files of atomic uploads. It must exist and lie on the same
-        /// file system as the home directories. Empty: beside the uploaded file.
+        /// Directory for the temporary files of atomic uploads. It must exist, and should lie on the
+        /// same file system as the home directories: else files are copied when they are complete.
+        /// Empty: beside the uploaded file.
         pub temp_path: String = String::new();
 
         /// Most client connections at a time, over all protocols. 0 sets no limit.

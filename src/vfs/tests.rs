@@ -1,6 +1,8 @@
 //! Sessions on real directories with the real actors; only the stored usage and
 //! the hooks are fakes.
 
+mod quota_model;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -1066,7 +1068,7 @@ fn data_leaves_at_its_pace_and_the_whole_of_what_was_asked_for() {
         let download = client.begin_download(&path("/a")).await.unwrap();
         let (data, pace) = download.read_paced(0, 1 << 20).await.unwrap();
         assert_eq!(data.len(), 64 * 1024);
-        let (pace, started, mut sent) = (pace.unwrap(), Instant::now(), 0);
+        let (mut pace, started, mut sent) = (pace.unwrap(), Instant::now(), 0);
         while sent < data.len() {
             sent += pace.next(sent, data.len() - sent).await;
         }

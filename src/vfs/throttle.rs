@@ -29,6 +29,8 @@ pub(super) struct Throttle {
     origin: Instant,
     /// Nanoseconds after `origin` at which the next byte may pass.
     next_ns: AtomicU64,
+    /// Time in which bytes could have passed and did not, and which is not caught up on.
+    lost_ns: AtomicU64,
 }
 
 impl Throttle {
@@ -39,6 +41,7 @@ impl Throttle {
             bytes_per_sec,
             origin: Instant::now(),
             next_ns: AtomicU64::new(0),
+            lost_ns: AtomicU64::new(0),
         })
     }
 
@@ -84,9 +87,25 @@ impl Throttle {
 
     /// Takes the moments of `bytes`, for somebody who lets them pass one by one.
     pub(super) fn pace(self: &Arc<Self>, bytes: usize, meter: &Meter) -> Pace {
-        let end = self.take(self.now_ns(), bytes);
-        let start_ns = end.saturating_sub(self.cost_ns(bytes));
-        Pace { throttle: self.clone(), start_ns, meter: meter.clone() }
+        self.pace_at(self.now_ns(), bytes, meter)
+    }
+
+    fn pace_at(self: &Arc<Self>, now: u64, bytes: usize, meter: &Meter) -> Pace {
+        let lost_ns = self.lost_ns.load(Ordering::Relaxed);
+        let end = self.take(now, bytes);
+        Pace {
+            throttle: self.clone(),
+            start_ns: end.saturating_sub(self.cost_ns(bytes)),
+            lost_ns,
+            late_ns: None,
+            meter: meter.clone(),
+        }
+    }
+
+    /// Moves everything that has not passed yet to a later moment.
+    fn lose(&self, time_ns: u64) {
+        self.lost_ns.fetch_add(time_ns, Ordering::Relaxed);
+        self.next_ns.fetch_add(time_ns, Ordering::Relaxed);
     }
 
     /// Takes the moments of `bytes`; how long until they may pass.
@@ -124,13 +143,17 @@ impl Throttle {
 pub struct Pace {
     throttle: Arc<Throttle>,
     start_ns: u64,
+    /// What the throttle had lost when the moments were taken.
+    lost_ns: u64,
+    /// How late the block begins: it may have waited behind others.
+    late_ns: Option<u64>,
     meter: Meter,
 }
 
 impl Pace {
     /// How many bytes may leave now, of a block of which `sent` have left and `left`
     /// have not; waits until it is worth it, and gives at least one while any are left.
-    pub async fn next(&self, sent: usize, left: usize) -> usize {
+    pub async fn next(&mut self, sent: usize, left: usize) -> usize {
         loop {
             let now = self.throttle.now_ns();
             self.meter.touch();
@@ -142,7 +165,12 @@ impl Pace {
     }
 
     /// The same by a given clock: how many bytes, or how long to wait for any.
-    fn ready(&self, now: u64, sent: usize, left: usize) -> Result<usize, Duration> {
+    fn ready(&mut self, now: u64, sent: usize, left: usize) -> Result<usize, Duration> {
+        // Held up since the block began, by the client or by this machine: then what was
+        // missed must not leave in one burst.
+        let late = now.saturating_sub(self.due_ns(sent));
+        let usual = *self.late_ns.get_or_insert(late);
+        self.throttle.lose(late.saturating_sub(usual.saturating_add(LONGEST_CREDIT_NS)));
         let wanted = left.min(self.throttle.piece());
         let due = self.due_ns(sent.saturating_add(wanted));
         if due > now {
@@ -151,14 +179,20 @@ impl Pace {
         Ok(self.passed(now).saturating_sub(sent).clamp(wanted, left))
     }
 
+    /// When the first byte may leave, moved by what was lost since.
+    fn begin_ns(&self) -> u64 {
+        let lost = self.throttle.lost_ns.load(Ordering::Relaxed).wrapping_sub(self.lost_ns);
+        self.start_ns.saturating_add(lost)
+    }
+
     /// When the block may have left up to here.
     fn due_ns(&self, bytes: usize) -> u64 {
-        self.start_ns.saturating_add(self.throttle.cost_ns(bytes))
+        self.begin_ns().saturating_add(self.throttle.cost_ns(bytes))
     }
 
     /// How much of a block of any length may have left by now.
     fn passed(&self, now: u64) -> usize {
-        let elapsed = u128::from(now.saturating_sub(self.start_ns));
+        let elapsed = u128::from(now.saturating_sub(self.begin_ns()));
         let bytes = elapsed * u128::from(self.throttle.bytes_per_sec) / 1_000_000_000;
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
@@ -249,8 +283,7 @@ mod tests {
             let most = kib_per_sec as usize * 1024 / 10;
             let mut now = 0;
             for block in 0..8 {
-                let start_ns = throttle.take(now, BLOCK) - throttle.cost_ns(BLOCK);
-                let pace = Pace { throttle: throttle.clone(), start_ns, meter: Meter::new() };
+                let mut pace = throttle.pace_at(now, BLOCK, &Meter::new());
                 let mut sent = 0;
                 while sent < BLOCK {
                     match pace.ready(now, sent, BLOCK - sent) {
@@ -268,6 +301,58 @@ mod tests {
                 assert!((wanted..=wanted + late_ns).contains(&now), "{now} instead of {wanted}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_held_up_does_not_leave_in_one_burst() {
+        const BLOCK: usize = 100 * 1024;
+        let throttle = Arc::new(limit(100));
+        // Three blocks of a second each, ready at once.
+        let mut blocks: Vec<_> = (0..3).map(|_| throttle.pace_at(0, BLOCK, &Meter::new())).collect();
+        let (mut now, mut total, mut before) = (0, 0, 0);
+        for pace in &mut blocks {
+            let mut sent = 0;
+            while sent < BLOCK {
+                match pace.ready(now, sent, BLOCK - sent) {
+                    Ok(step) => {
+                        assert!(step <= BLOCK * 16 / 100, "{step} bytes at once");
+                        sent += step;
+                        total += step;
+                        // In the middle of the first block nothing goes on for two seconds.
+                        if before < BLOCK / 2 && total >= BLOCK / 2 {
+                            now += 2 * SEC;
+                        }
+                        before = total;
+                    }
+                    Err(wait) => now += wait.as_nanos() as u64,
+                }
+            }
+        }
+        assert!((now as i64 - 49 * SEC as i64 / 10).abs() < SEC as i64 / 10, "{now}");
+    }
+
+    #[test]
+    fn blocks_that_wait_behind_others_keep_their_rate() {
+        const BLOCK: usize = 100 * 1024;
+        // Two downloads on one channel, a second of data each, in turn.
+        let throttles = [Arc::new(limit(100)), Arc::new(limit(100))];
+        let mut now = 0;
+        let mut queue: std::collections::VecDeque<_> = throttles
+            .iter()
+            .cycle()
+            .take(8)
+            .map(|throttle| throttle.pace_at(0, BLOCK, &Meter::new()))
+            .collect();
+        while let Some(mut pace) = queue.pop_front() {
+            let mut sent = 0;
+            while sent < BLOCK {
+                match pace.ready(now, sent, BLOCK - sent) {
+                    Ok(step) => sent += step,
+                    Err(wait) => now += wait.as_nanos() as u64,
+                }
+            }
+        }
+        assert!(now.abs_diff(4 * SEC) < SEC / 10, "{now}");
     }
 
     #[tokio::test]

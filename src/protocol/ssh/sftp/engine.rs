@@ -634,7 +634,7 @@ async fn pump(shared: &Shared) {
         let len = reply.bytes.len();
         let sent = match reply.pace {
             None => shared.outlet.send(reply.bytes).await,
-            Some(pace) => send_paced(shared, reply.bytes, &pace).await,
+            Some(pace) => send_paced(shared, reply.bytes, pace).await,
         };
         {
             let mut out = lock(&shared.out);
@@ -651,7 +651,7 @@ async fn pump(shared: &Shared) {
 }
 
 /// Sends a reply in pieces, each at its moment.
-async fn send_paced(shared: &Shared, mut left: Bytes, pace: &Pace) -> Result<(), Gone> {
+async fn send_paced(shared: &Shared, mut left: Bytes, mut pace: Pace) -> Result<(), Gone> {
     let mut sent = 0;
     while !left.is_empty() {
         lock(&shared.out).pacing = true;
