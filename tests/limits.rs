@@ -211,6 +211,14 @@ fn a_slow_transfer_is_activity_and_an_open_handle_is_not() {
 }
 
 #[test]
+fn a_slow_upload_does_not_hold_up_another_channel_of_its_connection() {
+    let server = TestServer::start();
+    server.add_user("alice", json!({"upload_bandwidth": 16}));
+    let Some(out) = server.python_client("neighbours.py", "alice", [""; 0]) else { return };
+    assert!(out.status.success(), "{}", text(&out));
+}
+
+#[test]
 fn sessions_start_in_the_start_directory() {
     if !has("sftp") {
         return;

@@ -37,9 +37,7 @@ fn new_files_and_directories_belong_to_the_ids_of_the_account() {
         fs::set_permissions(home.join("old"), fs::Permissions::from_mode(0o604)).unwrap();
         server.sftp_ok(
             "alice",
-            &format!(
-                "put {l}/f\nput {l}/f link/f\nmkdir link/e\nput {l}/f old\nln -s f l\n"
-            ),
+            &format!("put {l}/f\nput {l}/f link/f\nmkdir link/e\nput {l}/f old\nln -s f l\n"),
         );
         let facts = |path: &str| {
             let found = fs::metadata(home.join(path)).unwrap();

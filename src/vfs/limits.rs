@@ -74,7 +74,8 @@ impl SessionLimits {
 }
 
 impl Session {
-    /// Bytes per second of an upload, if they are limited: as much as is worth holding.
+    /// Bytes per second that one upload may bring, if that is limited: who receives them
+    /// need not take them faster.
     pub fn upload_rate(&self) -> Option<u64> {
         let limit = self.origin.limits.bandwidth.upload;
         u64::try_from(limit).ok().filter(|limit| *limit > 0).map(|kib| kib.saturating_mul(1024))

@@ -308,7 +308,8 @@ mod tests {
         const BLOCK: usize = 100 * 1024;
         let throttle = Arc::new(limit(100));
         // Three blocks of a second each, ready at once.
-        let mut blocks: Vec<_> = (0..3).map(|_| throttle.pace_at(0, BLOCK, &Meter::new())).collect();
+        let mut blocks: Vec<_> =
+            (0..3).map(|_| throttle.pace_at(0, BLOCK, &Meter::new())).collect();
         let (mut now, mut total, mut before) = (0, 0, 0);
         for pace in &mut blocks {
             let mut sent = 0;
