@@ -104,12 +104,18 @@ fn failures_are_told_without_paths_of_the_disk() {
     fails(&server, "md5sum a b", "at most one file");
     fails(&server, "sftpgo-remove", "exactly one path");
     fails(&server, "sftpgo-remove /", "permission denied");
+    assert!(home.join("out").is_symlink(), "something of the root was removed");
+    fails(&server, "sftpgo-copy in", "are needed");
+    fails(&server, "sftpgo-copy in/f copy", "permission denied");
+    fails(&server, "sftpgo-copy missing copy", "no such file");
     fails(&server, "sftpgo-remove in", "permission denied");
     fails(&server, "sftpgo-remove missing", "no such file");
     fails(&server, "scp -x -t .", "unknown option -x");
     assert!(home.join("in/f").exists());
     server.wait_for_log("the failure", |line| {
-        line["message"].as_str().is_some_and(|m| m.contains("md5sum in/f") && m.contains("download"))
+        line["message"]
+            .as_str()
+            .is_some_and(|m| m.contains("md5sum in/f") && m.contains("download"))
     });
     assert!(!server.log().iter().any(|line| line["sender"] == "SSHCommand"));
 }
@@ -161,6 +167,26 @@ fn a_tree_is_removed_with_its_links_and_nothing_behind_them() {
 }
 
 #[test]
+fn files_and_trees_are_copied_on_the_server() {
+    if !has("ssh") {
+        return;
+    }
+    let server = with_all(json!({"quota_files": 100}));
+    let home = server.home("alice");
+    fs::create_dir_all(home.join("tree/sub")).unwrap();
+    fs::write(home.join("tree/sub/file"), "content").unwrap();
+    says(&server, "sftpgo-copy tree/sub/file one", b"", "");
+    says(&server, "sftpgo-copy tree 'another tree'", b"", "");
+    assert_eq!(fs::read_to_string(home.join("one")).unwrap(), "content");
+    assert_eq!(fs::read_to_string(home.join("another tree/sub/file")).unwrap(), "content");
+    assert_eq!(server.api().get("/users/alice").1["used_quota_files"], 2);
+    let line = server.wait_for_log("the command", |line| {
+        line["sender"] == "SSHCommand" && line["ssh_command"] == "sftpgo-copy tree/sub/file one"
+    });
+    assert!(line["target_path"].as_str().unwrap().ends_with("alice/one"), "{line}");
+}
+
+#[test]
 fn only_enabled_commands_run() {
     if !has("ssh") {
         return;
@@ -168,15 +194,16 @@ fn only_enabled_commands_run() {
     let server = TestServer::with(&[("SFTPD__ENABLED_SSH_COMMANDS", "pwd,cd")]);
     server.add_key_user("alice");
     says(&server, "pwd", b"", "/\n");
-    for line in ["md5sum", "scp -t .", "rsync --server . x", "id", "pwd;id", "sh -c pwd", "pwd 'x"] {
+    for line in ["md5sum", "scp -t .", "rsync --server . x", "id", "pwd;id", "sh -c pwd", "pwd 'x"]
+    {
         let out = ssh(&server, line, b"");
         assert!(!out.status.success(), "{line}: {}", text(&out));
         assert!(out.stdout.is_empty(), "{line}: {}", text(&out));
         assert!(text(&out).contains("exec request failed"), "{line}: {}", text(&out));
         server.wait_for_log("the refusal", |entry| {
-            entry["message"]
-                .as_str()
-                .is_some_and(|m| m.contains(&format!("\"{}\"", line.escape_debug())) && m.contains("refused"))
+            entry["message"].as_str().is_some_and(|m| {
+                m.contains(&format!("\"{}\"", line.escape_debug())) && m.contains("refused")
+            })
         });
     }
 }

@@ -106,6 +106,11 @@ fn rsync_mirrors_a_tree_both_ways() {
     rsync_ok(&server, &["-a", "--delete", "-v", "--stats", &from, "host:/mirror"]);
     let mode = |path: &Path| fs::metadata(path).unwrap().mode();
     assert_eq!(mode(&tree.join("-x")), mode(&home.join("mirror/-x")));
+    // But no program that runs as another.
+    fs::set_permissions(tree.join("-x"), fs::Permissions::from_mode(0o6755)).unwrap();
+    rsync_ok(&server, &["-a", &from, "host:mirror"]);
+    assert_eq!(mode(&home.join("mirror/-x")) & 0o7777, 0o755);
+    fs::set_permissions(tree.join("-x"), fs::Permissions::from_mode(0o755)).unwrap();
 
     // Back: the contents, the directory itself, one file, several.
     let back = local.path().join("back");
@@ -233,6 +238,45 @@ fn programs_need_all_permissions_and_nothing_special() {
 }
 
 #[test]
+fn programs_keep_away_from_virtual_folders_and_filters() {
+    if !has("rsync") || !has("ssh") {
+        return;
+    }
+    let server = TestServer::with(&[("SFTPD__ENABLED_SSH_COMMANDS", "*")]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("precious"), "x").unwrap();
+    let made = json!({"name": "shared", "mapped_path": folder.path()});
+    assert_eq!(server.api().post("/folders", &made).0, 201);
+    let mounted =
+        json!([{"name": "shared", "virtual_path": "/d/vf", "quota_size": 0, "quota_files": 0}]);
+    server.add_user("alice", json!({"public_keys": [public_key()], "virtual_folders": mounted}));
+    let home = server.home("alice");
+    fs::create_dir_all(home.join("d/other")).unwrap();
+    symlink("d", home.join("link")).unwrap();
+    let local = tempfile::tempdir().unwrap();
+    let there = shown(local.path());
+    for place in ["host:", "host:d", "host:d/vf", "host:link"] {
+        rsync_fails(&server, &["-a", &there, place], "cannot work here");
+        rsync_fails(&server, &["-a", place, &there], "cannot work here");
+    }
+    rsync_ok(&server, &["-a", &there, "host:d/other"]);
+    for path in ["d", "d/vf", "/"] {
+        let out = ssh(&server, &format!("sftpgo-remove {path}"), b"");
+        assert!(text(&out).contains("permission denied"), "{path}: {}", text(&out));
+    }
+    assert!(folder.path().join("precious").exists() && home.join("d/other").exists());
+
+    let filters = json!({"file_patterns": [{"path": "/x", "denied_patterns": ["*.exe"]}]});
+    let changes = json!({"filters": filters, "virtual_folders": []});
+    let mut user = server.api().get("/users/alice").1;
+    for (key, value) in changes.as_object().unwrap() {
+        user[key] = value.clone();
+    }
+    assert_eq!(server.api().put("/users/alice", &user).0, 200);
+    rsync_fails(&server, &["-a", &there, "host:d/other"], "cannot work here");
+}
+
+#[test]
 fn hostile_command_lines_are_refused_and_logged() {
     if !has("ssh") {
         return;
@@ -274,7 +318,10 @@ fn the_quota_ends_rsync_and_is_measured_afterwards() {
     let (server, local) = ready(json!({"quota_size": 1_000_000, "quota_files": 10}));
     let usage = || {
         let user = server.api().get("/users/alice").1;
-        (user["used_quota_size"].as_u64().unwrap_or(0), user["used_quota_files"].as_u64().unwrap_or(0))
+        (
+            user["used_quota_size"].as_u64().unwrap_or(0),
+            user["used_quota_files"].as_u64().unwrap_or(0),
+        )
     };
     let tree = local.path().join("tree");
     make_tree(&tree);
@@ -284,7 +331,8 @@ fn the_quota_ends_rsync_and_is_measured_afterwards() {
     rsync_ok(&server, &["-a", "--delete", &(shown(&tree) + "/"), "host:tree"]);
     assert_eq!(usage(), (15, 3));
     // Bytes that cannot be compressed.
-    let noise: Vec<u8> = (0..3_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    let noise: Vec<u8> =
+        (0..3_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
     fs::write(tree.join("big"), noise).unwrap();
     rsync_fails(&server, &["-a", &(shown(&tree) + "/"), "host:tree"], "space limit");
     eventually("the usage is measured", || usage().1 == 3);
@@ -302,7 +350,9 @@ fn the_quota_ends_rsync_and_is_measured_afterwards() {
 
 /// The processes that the server has started.
 fn children(server: &TestServer) -> Vec<String> {
-    let out = Command::new("ps").args(["-o", "pid=,stat=,args=", "--ppid", &server.pid().to_string()]).output();
+    let out = Command::new("ps")
+        .args(["-o", "pid=,stat=,args=", "--ppid", &server.pid().to_string()])
+        .output();
     String::from_utf8_lossy(&out.unwrap().stdout).lines().map(str::to_owned).collect()
 }
 
@@ -336,7 +386,8 @@ fn a_program_ends_with_its_session_and_leaves_no_zombie() {
             assert_eq!(api.delete(&format!("/connections/{id}")).0, 200);
         } else {
             // Its ssh too: alone, that would send what it has first.
-            let ssh = Command::new("pgrep").args(["-P", &client.id().to_string()]).output().unwrap();
+            let ssh =
+                Command::new("pgrep").args(["-P", &client.id().to_string()]).output().unwrap();
             let ssh = String::from_utf8(ssh.stdout).unwrap();
             run(Command::new("kill").arg("-9").args(ssh.split_whitespace()));
         }
@@ -403,7 +454,11 @@ fn git_clones_pushes_fetches_and_archives() {
     // What is no repository says so, by git's own words and status.
     fs::create_dir(server.home("alice").join("plain")).unwrap();
     let out = git(&server, local.path(), &["clone", "URL/plain", "x"]);
-    assert!(!out.status.success() && text(&out).contains("not appear to be a git"), "{}", text(&out));
+    assert!(
+        !out.status.success() && text(&out).contains("not appear to be a git"),
+        "{}",
+        text(&out)
+    );
     for sender in ["git-upload-pack", "git-receive-pack", "git-upload-archive"] {
         server.wait_for_log(sender, |line| {
             line["sender"] == "SSHCommand"
@@ -432,8 +487,16 @@ fn a_hostile_repository_runs_nothing() {
         shown(&path)
     };
     for hook in [
-        "pre-receive", "update", "post-receive", "post-update", "reference-transaction",
-        "proc-receive", "push-to-checkout", "pre-auto-gc", "post-checkout", "pre-push",
+        "pre-receive",
+        "update",
+        "post-receive",
+        "post-update",
+        "reference-transaction",
+        "proc-receive",
+        "push-to-checkout",
+        "pre-auto-gc",
+        "post-checkout",
+        "pre-push",
     ] {
         let path = bare.join("hooks").join(hook);
         fs::write(&path, format!("#!/bin/sh\n: > {}/{hook}\n", marks.display())).unwrap();
@@ -495,12 +558,14 @@ fn a_hostile_repository_runs_nothing() {
     let _ = git(&server, local.path(), &["clone", "--filter=blob:none", "URL/repo.git", "partial"]);
     for format in ["tar", "tgz", "evil", "zip"] {
         let format = format!("--format={format}");
-        let _ = git(&server, local.path(), &["archive", &format, "--remote=URL/repo.git", "master"]);
+        let _ =
+            git(&server, local.path(), &["archive", &format, "--remote=URL/repo.git", "master"]);
     }
     // An object that is missing would be fetched from the promisor.
     let _ = fs::remove_dir_all(bare.join("objects/pack"));
     let _ = git(&server, local.path(), &["clone", "URL/repo.git", "missing"]);
-    let left: Vec<_> = fs::read_dir(&marks).unwrap().map(|mark| mark.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(&marks).unwrap().map(|mark| mark.unwrap().file_name()).collect();
     assert!(left.is_empty(), "these ran: {left:?}");
 }
 
@@ -514,7 +579,11 @@ fn a_repository_that_points_elsewhere_gives_nothing_away() {
     // A repository outside of every home, readable by everybody.
     let outside = tempfile::tempdir().unwrap();
     fs::set_permissions(outside.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    git_ok(&server, outside.path(), &["clone", "-q", "--bare", work.to_str().unwrap(), "secret.git"]);
+    git_ok(
+        &server,
+        outside.path(),
+        &["clone", "-q", "--bare", work.to_str().unwrap(), "secret.git"],
+    );
     let secret = shown(&outside.path().join("secret.git"));
     let home = server.home("alice");
     fs::create_dir(home.join("file")).unwrap();

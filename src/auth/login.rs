@@ -4,13 +4,17 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use actors::{KillReason, SessionEnd};
+use chrono::Utc;
 use russh::keys::PublicKey;
 use slog::{Logger, warn};
 
 use super::password::Passwords;
+use super::standing;
 use crate::error::{Error, Result};
-use crate::model::timestamp::now_unix_ms;
-use crate::model::{Admin, LoginMethod, LoginProtocol, Password, User, public_key};
+use crate::model::{
+    Admin, Clock, Effective, LoginMethod, LoginProtocol, Password, User, public_key,
+};
 use crate::provider::Store;
 
 /// Under which circumstances somebody logs in.
@@ -30,6 +34,7 @@ pub enum LoginFailure {
     WrongCredentials,
     Disabled,
     Expired,
+    OutsideAccessTime,
     ProtocolDenied(LoginProtocol),
     MethodDenied(LoginMethod),
     AddressDenied(IpAddr),
@@ -53,6 +58,7 @@ impl fmt::Display for LoginFailure {
             Self::WrongCredentials => f.write_str("invalid credentials"),
             Self::Disabled => f.write_str("user is disabled"),
             Self::Expired => f.write_str("user is expired"),
+            Self::OutsideAccessTime => f.write_str("login is not allowed at this time"),
             Self::ProtocolDenied(protocol) => {
                 write!(f, "protocol {} is not allowed for the user", protocol.as_str())
             }
@@ -79,12 +85,26 @@ impl From<Error> for LoginFailure {
 pub struct Login {
     store: Store,
     passwords: Passwords,
+    clock: Clock,
     log: Logger,
 }
 
 impl Login {
     pub fn new(store: Store, passwords: Passwords, log: Logger) -> Self {
-        Self { store, passwords, log }
+        Self { store, passwords, clock: Clock::default(), log }
+    }
+
+    /// The same with another clock for hours of access.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Until when an account may be connected, `None` for no end; or why it may not be
+    /// even now.
+    pub fn standing(&self, user: &User) -> Result<Option<SessionEnd>, KillReason> {
+        let now = Utc::now();
+        standing::check(user, now, self.clock)?;
+        Ok(standing::end(user, now, self.clock))
     }
 
     /// A user with a password. Takes the time of a verification whatever the
@@ -96,17 +116,17 @@ impl Login {
         password: &str,
         context: LoginContext,
     ) -> Result<Arc<User>, LoginFailure> {
-        let user = self.store.user(username).await?;
+        let (user, left_out) = self.account(username).await?;
         let none = Password::default();
         let stored = user.as_ref().map_or(&none, |user| &user.password);
         // Before the gates are asked, so that a closed gate takes no less time.
         let is_right = self.passwords.verify(stored, password).await?;
-        let user = pass_gates(user, &context)?;
+        let user = pass_gates(user, &context, self.clock)?;
         if !is_right {
             return Err(LoginFailure::WrongCredentials);
         }
         self.improve_user_hash(&user, password).await;
-        Ok(self.admit(user).await)
+        Ok(self.admit(user, left_out).await)
     }
 
     /// Whether a key that a client offers, without having signed with it yet,
@@ -128,18 +148,30 @@ impl Login {
         key: &PublicKey,
         context: LoginContext,
     ) -> Result<Arc<User>, LoginFailure> {
-        let user = self.user_with_key(username, key, &context).await?;
-        Ok(self.admit(user).await)
+        let (user, left_out) = self.user_with_key(username, key, &context).await?;
+        Ok(self.admit(user, left_out).await)
     }
 
-    /// Whether an account that has just passed is still as it was: to be asked once
-    /// its session is registered, from when on whoever changes the account ends it.
+    /// Whether an account that has just passed is still as it was, with its groups
+    /// and folders: to be asked once its session is registered, from when on whoever
+    /// changes the account ends it.
     pub async fn confirm(&self, user: &User) -> Result<(), LoginFailure> {
-        match self.store.user(&user.username).await? {
-            None => Err(LoginFailure::UserNotFound),
-            Some(now) if now.updated_at == user.updated_at && now.status == user.status => Ok(()),
-            Some(_) => Err(LoginFailure::Changed),
+        let now = self.store.effective_user(&user.username).await?;
+        let now = now.ok_or(LoginFailure::UserNotFound)?.user;
+        if now.without_traces_of_use() == user.clone().without_traces_of_use() {
+            Ok(())
+        } else {
+            Err(LoginFailure::Changed)
         }
+    }
+
+    /// The account with what it inherits from its groups, by which all gates and the
+    /// session go, and what of that had to be left out.
+    async fn account(&self, username: &str) -> Result<(Option<User>, Vec<String>), LoginFailure> {
+        Ok(match self.store.effective_user(username).await? {
+            Some(Effective { user, left_out }) => (Some(user), left_out),
+            None => (None, Vec::new()),
+        })
     }
 
     /// An admin with a password, in the same time whatever the outcome. The
@@ -178,17 +210,21 @@ impl Login {
         username: &str,
         key: &PublicKey,
         context: &LoginContext,
-    ) -> Result<User, LoginFailure> {
-        let user = self.store.user(username).await?;
-        let user = pass_gates(user, context)?;
+    ) -> Result<(User, Vec<String>), LoginFailure> {
+        let (user, left_out) = self.account(username).await?;
+        let user = pass_gates(user, context, self.clock)?;
         if public_key::contains(&user.public_keys, key.key_data()) {
-            Ok(user)
+            Ok((user, left_out))
         } else {
             Err(LoginFailure::WrongCredentials)
         }
     }
 
-    async fn admit(&self, mut user: User) -> Arc<User> {
+    async fn admit(&self, mut user: User, left_out: Vec<String>) -> Arc<User> {
+        for reason in left_out {
+            warn!(self.log, "user inherits less than its groups have";
+                "username" => &user.username, "error" => reason);
+        }
         if let Err(error) = self.store.user_logged_in(&user.username).await {
             warn!(self.log, "last login of a user cannot be stored";
                 "username" => &user.username, "error" => %error);
@@ -227,15 +263,14 @@ impl Login {
 }
 
 /// Everything about the account but its credentials: existence, status,
-/// expiration, protocol, method, address, in this order.
-fn pass_gates(user: Option<User>, context: &LoginContext) -> Result<User, LoginFailure> {
+/// expiration, hours of access, protocol, method, address, in this order.
+fn pass_gates(
+    user: Option<User>,
+    context: &LoginContext,
+    clock: Clock,
+) -> Result<User, LoginFailure> {
     let user = user.ok_or(LoginFailure::UserNotFound)?;
-    if !user.is_enabled() {
-        return Err(LoginFailure::Disabled);
-    }
-    if user.is_expired(now_unix_ms()) {
-        return Err(LoginFailure::Expired);
-    }
+    standing::check(&user, Utc::now(), clock)?;
     if user.filters.denies_protocol(context.protocol) {
         return Err(LoginFailure::ProtocolDenied(context.protocol));
     }

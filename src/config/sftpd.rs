@@ -39,7 +39,7 @@ section! {
         pub login_banner_file: String = String::new();
 
         /// SSH commands that accounts may run: `md5sum`, `sha1sum`, `sha256sum`, `sha384sum`,
-        /// `sha512sum`, `cd`, `pwd`, `scp`, `sftpgo-remove`, and the programs
+        /// `sha512sum`, `cd`, `pwd`, `scp`, `sftpgo-copy`, `sftpgo-remove`, and the programs
         /// `rsync`, `git-receive-pack`, `git-upload-pack` and `git-upload-archive`, which must
         /// be installed. `*` enables all of them. `scp` is its old protocol; clients that use
         /// SFTP need none of these.
@@ -70,7 +70,7 @@ section! {
 }
 
 /// The names that `enabled_ssh_commands` knows, besides `*`.
-pub const SSH_COMMANDS: [&str; 13] = [
+pub const SSH_COMMANDS: [&str; 14] = [
     "md5sum",
     "sha1sum",
     "sha256sum",
@@ -79,6 +79,7 @@ pub const SSH_COMMANDS: [&str; 13] = [
     "cd",
     "pwd",
     "scp",
+    "sftpgo-copy",
     "sftpgo-remove",
     "rsync",
     "git-receive-pack",

@@ -5,7 +5,9 @@ use utoipa::ToSchema;
 
 use super::admin::Admin;
 use super::folder::Folder;
+use super::group::Group;
 use super::password::Password;
+use super::role::Role;
 use super::user::User;
 
 /// The format number of version 2.7, which is what is written.
@@ -18,8 +20,11 @@ pub struct BackupData {
     #[serde(serialize_with = "with_passwords")]
     pub users: Vec<User>,
     pub folders: Vec<Folder>,
+    pub groups: Vec<Group>,
     #[serde(serialize_with = "with_passwords")]
     pub admins: Vec<Admin>,
+    /// Without who has them: users and admins say so.
+    pub roles: Vec<Role>,
     /// Format number.
     pub version: i64,
 }

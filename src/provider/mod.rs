@@ -1,4 +1,4 @@
-//! Accounts at rest: users, folders, admins and what they have stored.
+//! Accounts at rest: users, groups, folders, admins and what they have stored.
 //!
 //! The traits here are small, synchronous, one per aggregate; [`Provider`] is
 //! their sum, and `sql` implements it. Everybody else uses [`Store`], the async
@@ -12,11 +12,11 @@ mod sql;
 mod store;
 
 use actors::ids::AccountId;
-use actors::ports::{Usage, UsageDelta};
+use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{Admin, Folder, Password, User};
+use crate::model::{Admin, Folder, Group, Password, Role, User};
 
 pub use store::Store;
 
@@ -40,10 +40,15 @@ impl Default for Page {
 }
 
 /// Users, stored as given. The usage counters are read with the user but
-/// written only through [`UsageCounters`].
+/// written only through [`UsageCounters`]; so are the definitions of its folders,
+/// which are written only for folders that do not exist. Adding and updating fail
+/// with `InvalidInput` if a folder, a group or the role is missing.
 pub trait Users: Send + Sync {
     fn user(&self, username: &str) -> Result<Option<User>>;
-    fn users(&self, page: Page) -> Result<Vec<User>>;
+    /// The user with its groups, as of one moment.
+    fn account(&self, username: &str) -> Result<Option<Account>>;
+    /// Those of one role, or all.
+    fn users(&self, page: Page, role: Option<&str>) -> Result<Vec<User>>;
     /// Fails with `AlreadyExists`.
     fn add_user(&self, user: &User) -> Result<()>;
     /// Replaces the user but for `id`, `created_at` and `last_login`, and the
@@ -62,19 +67,44 @@ pub trait Users: Send + Sync {
     fn swap_user_password(&self, username: &str, old: &str, new: &str) -> Result<bool>;
 }
 
+/// A user and what its settings depend on.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    pub user: User,
+    /// Its groups with their folders, but without their lists of members.
+    pub groups: Vec<Group>,
+}
+
+/// Groups, stored as given, their folders as those of users.
+pub trait Groups: Send + Sync {
+    fn group(&self, name: &str) -> Result<Option<Group>>;
+    fn groups(&self, page: Page) -> Result<Vec<Group>>;
+    /// Fails with `AlreadyExists`.
+    fn add_group(&self, group: &Group) -> Result<()>;
+    /// Replaces the group but for `id` and `created_at`. Fails with `NotFound`.
+    fn update_group(&self, group: &Group) -> Result<()>;
+    /// Fails with `NotFound`, and with `Conflict` while users are in it.
+    fn delete_group(&self, name: &str) -> Result<()>;
+}
+
 /// Folders, stored as given; their counters as those of users.
 pub trait Folders: Send + Sync {
     fn folder(&self, name: &str) -> Result<Option<Folder>>;
     fn folders(&self, page: Page) -> Result<Vec<Folder>>;
+    /// Which of these exist.
+    fn existing_folders(&self, names: &[String]) -> Result<Vec<String>>;
     /// Fails with `AlreadyExists`.
     fn add_folder(&self, folder: &Folder) -> Result<()>;
-    /// Replaces the folder but for `id`. Fails with `NotFound`.
+    /// Replaces the folder but for `id`. Fails with `NotFound`, and with
+    /// `InvalidInput` if it gets a place for every user but is mounted somewhere
+    /// with a quota of its own.
     fn update_folder(&self, folder: &Folder) -> Result<()>;
-    /// Fails with `NotFound`.
+    /// Takes it out of all users and groups. Fails with `NotFound`.
     fn delete_folder(&self, name: &str) -> Result<()>;
 }
 
-/// Admins, stored as given.
+/// Admins, stored as given; a write fails with `InvalidInput` if there is no such
+/// role.
 pub trait Admins: Send + Sync {
     fn admin(&self, username: &str) -> Result<Option<Admin>>;
     fn admins(&self, page: Page) -> Result<Vec<Admin>>;
@@ -98,13 +128,32 @@ pub trait Admins: Send + Sync {
     fn swap_admin_password(&self, username: &str, old: &str, new: &str) -> Result<bool>;
 }
 
-/// What users and folders have stored. Accounts that do not exist use nothing,
+/// Roles, stored as given. Who has them is read from users and admins.
+pub trait Roles: Send + Sync {
+    fn role(&self, name: &str) -> Result<Option<Role>>;
+    fn roles(&self, page: Page) -> Result<Vec<Role>>;
+    /// Fails with `AlreadyExists`.
+    fn add_role(&self, role: &Role) -> Result<()>;
+    /// Replaces the role but for `id` and `created_at`. Fails with `NotFound`.
+    fn update_role(&self, role: &Role) -> Result<()>;
+    /// Takes the role from its users. Fails with `NotFound`, and with `Conflict` as
+    /// long as an admin has it: without a role an admin would see all users.
+    fn delete_role(&self, name: &str, now_unix_ms: i64) -> Result<()>;
+    /// The names of all users of a role, sorted.
+    fn usernames_of_role(&self, role: &str) -> Result<Vec<String>>;
+}
+
+/// What users and folders have stored, and users have transferred. Accounts that do
+/// not exist use nothing,
 /// and what is written for them is dropped.
 pub trait UsageCounters: Send + Sync {
     fn usage(&self, account: &AccountId) -> Result<Usage>;
     /// Adds all deltas or none; no counter goes below zero.
     fn add_usage(&self, deltas: &[(AccountId, UsageDelta)], now_unix_ms: i64) -> Result<()>;
     fn set_usage(&self, account: &AccountId, usage: Usage) -> Result<()>;
+    fn transferred(&self, account: &AccountId) -> Result<Transferred>;
+    /// Adds all deltas or none; no counter goes below zero.
+    fn add_transferred(&self, deltas: &[(AccountId, TransferredDelta)]) -> Result<()>;
 }
 
 /// Everything at once: for dumps and for loading them.
@@ -119,7 +168,9 @@ pub trait Backup: Send + Sync {
 /// Objects of all kinds.
 #[derive(Debug, Clone, Default)]
 pub struct Objects {
+    pub roles: Vec<Role>,
     pub folders: Vec<Folder>,
+    pub groups: Vec<Group>,
     pub users: Vec<User>,
     pub admins: Vec<Admin>,
 }
@@ -138,7 +189,7 @@ pub struct Restored {
 }
 
 /// A place for accounts.
-pub trait Provider: Users + Folders + Admins + UsageCounters + Backup {
+pub trait Provider: Users + Groups + Folders + Admins + Roles + UsageCounters + Backup {
     /// Fails with `Unavailable` if the store does not answer.
     fn check_availability(&self) -> Result<()>;
     /// Name of the driver, for the status page.

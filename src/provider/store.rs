@@ -1,21 +1,26 @@
 //! The async face of the data provider, and the only place that knows that a
 //! database blocks.
 
+mod roles;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actors::ids::AccountId;
-use actors::ports::{BoxError, Usage, UsageDelta, UsageStore};
+use actors::ports::{BoxError, Transferred, TransferredDelta, Usage, UsageDelta, UsageStore};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::sql::SqlProvider;
-use super::{Objects, Page, PasswordOwner, PasswordPolicy, Provider, Restored};
+use super::{Account, Objects, Page, PasswordOwner, PasswordPolicy, Provider, Restored};
 use crate::config::{DataProviderConfig, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
-use crate::model::{Admin, Folder, NamingRules, Rules, User};
+use crate::model::{
+    Admin, Effective, Folder, Group, NamingRules, Rules, User, VirtualFolder, effective,
+};
 
 /// `last_login` is not written again before this much time has passed.
 const LOGIN_UPDATE_INTERVAL_MS: i64 = 10 * 60 * 1000;
@@ -108,14 +113,28 @@ impl Store {
         self.run(|provider| provider.check_availability()).await
     }
 
+    /// The user as it is stored.
     pub async fn user(&self, username: &str) -> Result<Option<User>> {
         let name = self.rules.naming.canonical(username);
         self.run(move |provider| provider.user(&name)).await
     }
 
-    /// Users sorted by name.
+    /// The user and its groups, as of one moment.
+    pub async fn account(&self, username: &str) -> Result<Option<Account>> {
+        let name = self.rules.naming.canonical(username);
+        self.run(move |provider| provider.account(&name)).await
+    }
+
+    /// The user with what it inherits from its groups: what sessions, limits and
+    /// scans go by.
+    pub async fn effective_user(&self, username: &str) -> Result<Option<Effective>> {
+        let account = self.account(username).await?;
+        Ok(account.map(|account| effective(account.user, &account.groups)))
+    }
+
+    /// Users sorted by name, as they are stored.
     pub async fn users(&self, page: Page) -> Result<Vec<User>> {
-        self.run(move |provider| provider.users(bounded(page))).await
+        self.run(move |provider| provider.users(bounded(page), None)).await
     }
 
     /// Adds a user and returns it as stored. Fails with `InvalidInput` or
@@ -123,6 +142,9 @@ impl Store {
     pub async fn add_user(&self, mut user: User) -> Result<User> {
         self.require_changeable_users()?;
         user.normalise(&self.rules)?;
+        self.settle_folders(&mut user.virtual_folders)
+            .await
+            .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
         self.prepare_user_password(&mut user).await?;
         let now = now_unix_ms();
         user.created_at = now;
@@ -138,14 +160,23 @@ impl Store {
 
     /// Replaces the user of this name and returns it as stored; without a new
     /// password the old one stays. Fails with `InvalidInput` or `NotFound`.
-    pub async fn update_user(&self, mut user: User) -> Result<User> {
+    pub async fn update_user(&self, user: User) -> Result<User> {
+        self.update_user_within(user, None).await
+    }
+
+    /// The same, but a user that does not have `role`, if one is given, is not found.
+    async fn update_user_within(&self, mut user: User, role: Option<String>) -> Result<User> {
         self.require_changeable_users()?;
         user.normalise(&self.rules)?;
+        self.settle_folders(&mut user.virtual_folders)
+            .await
+            .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
         self.prepare_user_password(&mut user).await?;
         let now = now_unix_ms();
         user.updated_at = now;
         user.last_password_change = now;
         self.run(move |provider| {
+            roles::require_user_of(provider, &user.username, role.as_deref())?;
             provider.update_user(&user)?;
             stored(provider.user(&user.username)?, "user", &user.username)
         })
@@ -154,9 +185,18 @@ impl Store {
 
     /// Deletes the account, never its files. Fails with `NotFound`.
     pub async fn delete_user(&self, username: &str) -> Result<()> {
+        self.delete_user_within(username, None).await
+    }
+
+    /// The same, but a user that does not have `role`, if one is given, is not found.
+    async fn delete_user_within(&self, username: &str, role: Option<String>) -> Result<()> {
         self.require_changeable_users()?;
         let name = self.rules.naming.canonical(username);
-        self.run(move |provider| provider.delete_user(&name)).await
+        self.run(move |provider| {
+            roles::require_user_of(provider, &name, role.as_deref())?;
+            provider.delete_user(&name)
+        })
+        .await
     }
 
     /// Notes a login, at most every ten minutes.
@@ -175,6 +215,83 @@ impl Store {
         let name = self.rules.naming.canonical(username);
         let (old, new) = (old.to_owned(), new.to_owned());
         self.run(move |provider| provider.swap_user_password(&name, &old, &new)).await
+    }
+
+    pub async fn group(&self, name: &str) -> Result<Option<Group>> {
+        let name = self.rules.naming.canonical(name);
+        self.run(move |provider| provider.group(&name)).await
+    }
+
+    /// Groups sorted by name.
+    pub async fn groups(&self, page: Page) -> Result<Vec<Group>> {
+        self.run(move |provider| provider.groups(bounded(page))).await
+    }
+
+    /// Adds a group and returns it as stored. Fails with `InvalidInput` or
+    /// `AlreadyExists`.
+    pub async fn add_group(&self, mut group: Group) -> Result<Group> {
+        self.prepare_group(&mut group).await?;
+        group.created_at = group.updated_at;
+        self.run(move |provider| {
+            provider.add_group(&group)?;
+            stored(provider.group(&group.name)?, "group", &group.name)
+        })
+        .await
+    }
+
+    /// Replaces the group of this name and returns it as stored; its users stay in
+    /// it. Fails with `InvalidInput` or `NotFound`.
+    pub async fn update_group(&self, mut group: Group) -> Result<Group> {
+        self.prepare_group(&mut group).await?;
+        self.run(move |provider| {
+            provider.update_group(&group)?;
+            stored(provider.group(&group.name)?, "group", &group.name)
+        })
+        .await
+    }
+
+    async fn prepare_group(&self, group: &mut Group) -> Result<()> {
+        group.normalise(&self.rules)?;
+        self.settle_folders(&mut group.virtual_folders)
+            .await
+            .map_err(|error| error.wrap(format!("group {:?}", group.name)))?;
+        group.updated_at = now_unix_ms();
+        Ok(())
+    }
+
+    /// Fails with `NotFound`, and with `Conflict` while users are in it.
+    pub async fn delete_group(&self, name: &str) -> Result<()> {
+        let name = self.rules.naming.canonical(name);
+        self.run(move |provider| provider.delete_group(&name)).await
+    }
+
+    /// Decides which folders are made from what is said of them here.
+    async fn settle_folders(&self, mounts: &mut [VirtualFolder]) -> Result<()> {
+        let existing = self.existing_folders(mounts.iter(), &BTreeSet::new()).await?;
+        for mount in mounts {
+            let exists = existing.contains(&mount.folder.name);
+            mount.settle(exists, &self.rules)?;
+        }
+        Ok(())
+    }
+
+    /// Which folders exist of those that `mounts` define, leaving out `known` ones.
+    pub(super) async fn existing_folders(
+        &self,
+        mounts: impl Iterator<Item = &VirtualFolder>,
+        known: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>> {
+        let asked: BTreeSet<&str> = mounts
+            .filter(|mount| mount.folder.is_defined())
+            .map(|mount| mount.folder.name.as_str())
+            .filter(|name| !known.contains(*name))
+            .collect();
+        if asked.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let asked: Vec<String> = asked.into_iter().map(str::to_owned).collect();
+        let existing = self.run(move |provider| provider.existing_folders(&asked)).await?;
+        Ok(existing.into_iter().collect())
     }
 
     pub async fn folder(&self, name: &str) -> Result<Option<Folder>> {
@@ -209,7 +326,8 @@ impl Store {
         .await
     }
 
-    /// Deletes the folder object, never files. Fails with `NotFound`.
+    /// Deletes the folder object and takes it out of users and groups; never deletes
+    /// files. Fails with `NotFound`.
     pub async fn delete_folder(&self, name: &str) -> Result<()> {
         let name = self.rules.naming.canonical(name);
         self.run(move |provider| provider.delete_folder(&name)).await
@@ -394,6 +512,18 @@ impl UsageStore for Store {
     async fn set(&self, account: &AccountId, usage: Usage) -> Result<(), BoxError> {
         let account = account.clone();
         Ok(self.run(move |provider| provider.set_usage(&account, usage)).await?)
+    }
+
+    async fn load_transferred(&self, account: &AccountId) -> Result<Transferred, BoxError> {
+        let account = account.clone();
+        Ok(self.run(move |provider| provider.transferred(&account)).await?)
+    }
+
+    async fn add_transferred(
+        &self,
+        deltas: Vec<(AccountId, TransferredDelta)>,
+    ) -> Result<(), BoxError> {
+        Ok(self.run(move |provider| provider.add_transferred(&deltas)).await?)
     }
 }
 

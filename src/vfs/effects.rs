@@ -6,19 +6,22 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use actors::{
-    AbortReason, BoxError, Connection, Direction, FsAction, FsEvent, FsStatus, KillSwitch, Lease,
-    Meter, Protocol, Refused, Transfer, TransferEnd, TransferSpec, UsageDelta, Verdict,
+    AbortReason, BoxError, Connection, Denied, Direction, FsAction, FsEvent, FsStatus, KillSwitch,
+    Lease, Limits, Meter, Protocol, Refused, Transfer, TransferEnd, TransferSpec, UsageDelta,
+    Verdict, Want,
 };
 use async_trait::async_trait;
 
 use super::ledger;
+use super::limits::SessionLimits;
 use super::mounts::Resolved;
 use super::options::VfsServices;
+use super::policy::Policy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, TransferKind};
 use crate::model::User;
 use crate::paths::VirtualPath;
-use crate::storage::{Ended, Partial, ReadHandle, WriteHandle};
+use crate::storage::{Ended, Metadata, Partial, ReadHandle, WriteHandle};
 
 /// The text that log lines and clients know for every refused byte.
 const SPACE_LIMIT: &str = "failure: denying write due to space limit";
@@ -26,6 +29,16 @@ const SPACE_LIMIT: &str = "failure: denying write due to space limit";
 /// A write that the quota forbids.
 pub(super) fn over_quota() -> Error {
     Error::new(ErrorKind::QuotaExceeded, SPACE_LIMIT)
+}
+
+/// Without a size or file limit a lease is never denied.
+pub(super) fn denied(denied: Denied) -> Error {
+    match denied {
+        Denied::Size | Denied::Files => over_quota(),
+        Denied::Unavailable(_) => {
+            Error::with_source(ErrorKind::Unavailable, "check the quota", denied)
+        }
+    }
 }
 
 /// Why nothing is done any more on a killed connection.
@@ -42,10 +55,12 @@ pub(super) fn refused(refused: Refused) -> Error {
 #[derive(Debug)]
 pub(super) struct Origin {
     pub(super) user: Arc<User>,
+    pub(super) policy: Policy,
     pub(super) connection: Connection,
     pub(super) session_id: Arc<str>,
     pub(super) protocol: Protocol,
     pub(super) services: VfsServices,
+    pub(super) limits: SessionLimits,
     client: IpAddr,
     local_addr: String,
     remote_addr: String,
@@ -53,19 +68,22 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn new(
-        user: Arc<User>,
+        policy: Policy,
         connection: Connection,
         session_id: Arc<str>,
         protocol: Protocol,
         (local, remote): (SocketAddr, SocketAddr),
         services: VfsServices,
     ) -> Self {
+        let limits = SessionLimits::of(policy.user(), remote.ip(), services.options().track_quota);
         Self {
-            user,
+            user: policy.user().clone(),
+            policy,
             connection,
             session_id,
             protocol,
             services,
+            limits,
             client: remote.ip(),
             local_addr: local.to_string(),
             remote_addr: remote.to_string(),
@@ -86,6 +104,29 @@ impl Origin {
             // It counts with the call; there is nothing to wait for.
             drop(self.services.quota.adjust(owner.account.clone(), delta.bytes, delta.files));
         }
+    }
+
+    /// Counts a file that was removed or replaced.
+    pub(super) fn settle_gone(&self, place: &Resolved, gone: &Metadata) {
+        if let Some(account) = place.account() {
+            let delta = self.services.ledger.settle_gone(account, gone);
+            self.adjust(place, delta);
+        }
+    }
+
+    /// Removes a file and counts that.
+    pub(super) async fn remove(&self, place: &Resolved) -> Result<Metadata> {
+        let turn = self.services.ledger.turns(&[place]).await;
+        let removed = place.mount.storage.remove_file(&place.path).await?;
+        self.settle_gone(place, &removed);
+        drop(turn);
+        Ok(removed)
+    }
+
+    /// Whether a file that was found there is being written in place, as far as that
+    /// is counted.
+    pub(super) fn is_open(&self, place: &Resolved, found: &Metadata) -> bool {
+        place.account().is_some_and(|account| self.services.ledger.is_open(account, found))
     }
 
     /// Asks the hook before the operation, if there is one.
@@ -201,6 +242,18 @@ impl Origin {
             })
             .await;
         }
+    }
+}
+
+/// Runs what changes the disk and then counts that, also when the caller goes away in
+/// between: the disk does not stop for that.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => Err(Error::internal("a file operation panicked")),
+        Err(_) => Err(Error::new(ErrorKind::Aborted, "the server is shutting down")),
     }
 }
 
@@ -354,7 +407,9 @@ impl Running {
                 elapsed_ms: Some(millis(elapsed)),
                 status: match error.map(|error| error.kind) {
                     None => FsStatus::Ok,
-                    Some(ErrorKind::QuotaExceeded) => FsStatus::QuotaExceeded,
+                    Some(ErrorKind::QuotaExceeded | ErrorKind::DownloadQuotaExceeded) => {
+                        FsStatus::QuotaExceeded
+                    }
                     Some(_) => FsStatus::Error,
                 },
                 ..origin.event(action, virtual_path, place)
@@ -386,6 +441,17 @@ pub(super) struct QuotaHold {
     pub(super) lease: Lease,
     /// For a file that is written in place.
     pub(super) entry: Option<ledger::Entry>,
+    /// For one that takes its place at the end.
+    pub(super) expected: Option<Expected>,
+}
+
+/// What an upload got for free since a file was there that it replaces.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// Bytes of that file which the new one begins with.
+    pub(super) bytes: u64,
+    /// Another file was not reserved.
+    pub(super) is_no_new_file: bool,
 }
 
 #[async_trait]
@@ -396,11 +462,22 @@ impl TransferEnd for UploadEnd {
             self.give_up(failure).await;
             return Err(error.into());
         }
+        let turn = self.turn().await;
+        let room = match self.make_room().await {
+            Ok(room) => room,
+            Err(error) => {
+                drop(turn);
+                let failure = Failure { kind: error.kind(), text: error.to_string() };
+                self.give_up(failure).await;
+                return Err(error.into());
+            }
+        };
         match self.handle.commit().await {
             Ok(ended) => {
                 let stored = ended.stored.as_ref().map_or(0, |stored| stored.size);
                 let Self { running, quota, .. } = *self;
                 settle(&running, quota, Some(&ended));
+                drop((room, turn));
                 running.ended(None, stored).await;
                 Ok(())
             }
@@ -408,6 +485,7 @@ impl TransferEnd for UploadEnd {
                 // The storage has cleaned up; nothing new is stored.
                 let Self { running, quota, .. } = *self;
                 settle(&running, quota, None);
+                drop((room, turn));
                 let failure = Failure { kind: error.kind(), text: error.to_string() };
                 running.ended(Some(&failure), 0).await;
                 Err(error.into())
@@ -427,11 +505,50 @@ impl TransferEnd for UploadEnd {
 }
 
 impl UploadEnd {
+    /// For what ends in the storage, and the counting of it.
+    async fn turn(&self) -> Vec<ledger::Turn> {
+        match &self.quota {
+            Some(_) => self.running.origin.services.ledger.turns(&[&self.running.place]).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Pays for what an upload was to replace and is not there any more; the
+    /// result must live until the upload is settled.
+    async fn make_room(&self) -> Result<Option<Lease>> {
+        let Some(QuotaHold { lease, expected: Some(expected), .. }) = &self.quota else {
+            return Ok(None);
+        };
+        let Some(owner) = &self.running.place.mount.quota else { return Ok(None) };
+        if *expected == Expected::default() || owner.limits == Limits::default() {
+            return Ok(None);
+        }
+        let there = self.handle.replaceable().await?;
+        let missing = expected.bytes.saturating_sub(there.as_ref().map_or(0, |file| file.size));
+        lease.take_or_renew(missing).await.map_err(denied)?;
+        if there.is_some() || !expected.is_no_new_file {
+            return Ok(None);
+        }
+        let quota = &self.running.origin.services.quota;
+        let want = Want { bytes: 0, files: 1 };
+        // The bytes are in the upload's own lease.
+        let limits = Limits { size: None, ..owner.limits };
+        quota.reserve(owner.account.clone(), limits, want).await.map(Some).map_err(denied)
+    }
+
     async fn give_up(self, failure: Failure) {
         // What an account has no room for shall not stay, whatever the mode.
         let partial = match failure.kind {
             ErrorKind::QuotaExceeded => Partial::Discard,
             _ => Partial::Keep,
+        };
+        let turn = self.turn().await;
+        let (partial, room) = match partial {
+            Partial::Keep => match self.make_room().await {
+                Ok(room) => (Partial::Keep, room),
+                Err(_) => (Partial::Discard, None),
+            },
+            Partial::Discard => (Partial::Discard, None),
         };
         let Self { running, handle, quota } = self;
         let ended = match handle.abort(partial).await {
@@ -448,13 +565,14 @@ impl UploadEnd {
             _ => stored.map_or(0, |stored| stored.size),
         };
         settle(&running, quota, ended.as_ref());
+        drop((room, turn));
         running.ended(Some(&failure), file_size).await;
     }
 }
 
 /// Counts what an upload really changed and gives back what it held.
 fn settle(running: &Running, quota: Option<QuotaHold>, ended: Option<&Ended>) {
-    let (Some(QuotaHold { lease, entry }), Some(owner)) = (quota, &running.place.mount.quota)
+    let (Some(QuotaHold { lease, entry, .. }), Some(owner)) = (quota, &running.place.mount.quota)
     else {
         return;
     };

@@ -4,20 +4,29 @@
 //! A protocol holds a [`Session`] and nothing below it. Each operation is the
 //! same sentence: resolve, decide, ask the hook, do it in storage, then the effects.
 
+mod across;
 mod attributes;
+mod copy;
 mod directories;
 mod download;
 mod effects;
 mod ledger;
+pub mod leftovers;
+mod limits;
 mod links;
 mod listing;
+mod merged;
 mod mounts;
+mod open;
 mod options;
+mod patterns;
 mod policy;
+mod relocate;
 mod remove;
 mod remove_tree;
 mod rename;
 pub mod scan;
+mod screen;
 mod session;
 mod space;
 mod ssh_command;
@@ -27,6 +36,7 @@ mod system_command;
 mod tests;
 mod throttle;
 mod upload;
+mod walk;
 
 pub use download::Download;
 pub use listing::Listing;
@@ -35,4 +45,5 @@ pub use session::{Session, SessionContext};
 pub use ssh_command::Contents;
 #[cfg(unix)]
 pub use system_command::{Changes, SystemCommand, SystemCommandRoot};
+pub use throttle::Pace;
 pub use upload::{Upload, UploadOptions};

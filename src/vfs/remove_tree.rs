@@ -1,21 +1,31 @@
 //! Removing a directory with all that is in it.
 
-use super::listing::Listing;
+use async_trait::async_trait;
+
+use super::policy::Operation;
 use super::session::Session;
+use super::walk::{Step, Tree, Walk};
 use crate::error::{Error, ErrorKind, Result};
-use crate::paths::VirtualPath;
-use crate::storage::FileKind;
+use crate::paths::{StoragePath, VirtualPath};
+use crate::storage::{EntryStream, FileKind};
 
-/// Entries asked from a directory at a time.
-const BATCH: usize = 256;
+/// A directory that changes while it is read may leave out some of its entries: then it
+/// is gone through again, but not for ever.
+const ROUNDS: usize = 8;
 
-/// A directory on the way to being empty.
-struct Level {
-    path: VirtualPath,
-    listing: Listing,
-    /// Of the last batch, not entered yet.
-    directories: Vec<Vec<u8>>,
-    has_removed: bool,
+/// A directory as far as the account may list it.
+struct AllowedTree<'s> {
+    session: &'s Session,
+    top: VirtualPath,
+}
+
+#[async_trait]
+impl Tree for AllowedTree<'_> {
+    async fn list(&self, dir: &StoragePath) -> Result<Box<dyn EntryStream>> {
+        let dir = VirtualPath::resolve(&self.top, dir.as_bytes());
+        self.session.decide(Operation::List(&dir))?;
+        self.session.mounts.list(&dir).await
+    }
 }
 
 impl Session {
@@ -23,9 +33,15 @@ impl Session {
     /// it were removed by itself: with its permission, its hook and its log line. The
     /// first failure ends it; what is gone by then stays gone.
     ///
-    /// Holds one open directory and at most one batch of names per level.
+    /// # Errors
+    /// `PermissionDenied` also for a directory that holds a virtual folder, which is no
+    /// part of it.
     pub async fn remove_tree(&self, root: &VirtualPath) -> Result<()> {
-        self.require_one_storage_below(root)?;
+        self.origin.require_alive()?;
+        if self.mounts.is_fixed(root) {
+            let context = format!("{root} is or contains a virtual folder");
+            return Err(Error::new(ErrorKind::PermissionDenied, context));
+        }
         match self.remove_file(root).await {
             Err(error) if error.kind() == ErrorKind::IsADirectory => {}
             // Who may remove directories alone.
@@ -37,66 +53,35 @@ impl Session {
             }
             done => return done,
         }
-        let mut levels: Vec<Level> = Vec::new();
-        let mut entering = Some(root.clone());
-        loop {
-            if let Some(path) = entering.take() {
-                let listing = self.list(&path).await?;
-                let directories = Vec::new();
-                levels.push(Level { path, listing, directories, has_removed: false });
+        // Before anything in it is touched.
+        self.decide(Operation::RemoveDir(root))?;
+        for _ in 1..ROUNDS {
+            match self.remove_all_in(root).await {
+                Err(error) if error.kind() == ErrorKind::NotEmpty => {}
+                done => return done,
             }
-            let Some(level) = levels.last_mut() else { return Ok(()) };
-            if let Some(name) = level.directories.pop() {
-                level.has_removed = true;
-                entering = Some(level.path.join(&name));
-                continue;
-            }
-            let batch = level.listing.next_batch(BATCH).await?;
-            if batch.is_empty() {
-                self.leave(&mut levels).await?;
-                continue;
-            }
-            for entry in batch {
-                match entry.metadata.kind {
-                    FileKind::Directory => level.directories.push(entry.name),
-                    FileKind::File | FileKind::Symlink | FileKind::Other => {
-                        self.remove_file(&level.path.join(&entry.name)).await?;
-                        level.has_removed = true;
+        }
+        self.remove_all_in(root).await
+    }
+
+    async fn remove_all_in(&self, root: &VirtualPath) -> Result<()> {
+        let mut walk = Walk::new(AllowedTree { session: self, top: root.clone() });
+        while let Some(step) = walk.next().await? {
+            self.origin.require_alive()?;
+            match step {
+                Step::Entered(_) => {}
+                Step::Unreadable(error) => return Err(error),
+                Step::Entries(dir, entries) => {
+                    let dir = VirtualPath::resolve(root, dir.as_bytes());
+                    for entry in entries {
+                        self.remove_file(&dir.join(&entry.name)).await?;
                     }
+                }
+                Step::Left(dir) => {
+                    self.remove_dir(&VirtualPath::resolve(root, dir.as_bytes())).await?;
                 }
             }
         }
-    }
-
-    /// Removes the innermost directory, or lists it again: a directory that changes
-    /// while it is read may leave out some of its entries.
-    async fn leave(&self, levels: &mut Vec<Level>) -> Result<()> {
-        let Some(level) = levels.last_mut() else { return Ok(()) };
-        match self.remove_dir(&level.path).await {
-            Ok(()) => {
-                levels.pop();
-                Ok(())
-            }
-            Err(error) if error.kind() == ErrorKind::NotEmpty && level.has_removed => {
-                level.listing = self.list(&level.path).await?;
-                level.has_removed = false;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// A tree is removed only within one storage: what is mounted in it is not a part of
-    /// it, and a mount itself cannot be removed.
-    fn require_one_storage_below(&self, root: &VirtualPath) -> Result<()> {
-        let meets = |folder: &VirtualPath| folder.starts_with(root);
-        let folders = &self.user().virtual_folders;
-        match folders.iter().find(|folder| meets(&VirtualPath::new(&folder.virtual_path))) {
-            None => Ok(()),
-            Some(folder) => Err(Error::new(
-                ErrorKind::PermissionDenied,
-                format!("{root} contains the virtual folder {}", folder.virtual_path),
-            )),
-        }
+        Ok(())
     }
 }

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::{
-    AbortReason, BoxError, Direction, Lease, Meter, Quota, Scan, ScanRefused, Transfer,
+    AbortReason, Allowance, BoxError, Direction, Lease, Meter, Quota, Scan, ScanRefused, Transfer,
     TransferEnd, TransferSpec, Want,
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::effects::{Origin, end_error, refused};
+use super::effects::{Origin, denied, end_error, refused};
+use super::limits;
 use super::mounts::{QuotaOwner, Resolved};
 use super::scan::{self, ScanProgress};
 use super::session::Session;
 use super::throttle::Throttle;
-use super::upload::denied;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Permission::{self, CreateDirs, Delete, Download, List, Overwrite, Upload};
 use crate::paths::VirtualPath;
@@ -62,18 +62,24 @@ impl Session {
     ///
     /// # Errors
     /// `Unsupported` where programs cannot work: the storage is not a directory of this
-    /// machine, or virtual folders or name filters concern the path, which programs know
-    /// nothing of. `PermissionDenied` when a permission is missing there or below.
+    /// machine, or virtual folders or filters on names exist, which programs know nothing
+    /// of. `PermissionDenied` when a permission is missing there or below.
     pub async fn system_command_root(&self, path: &VirtualPath) -> Result<SystemCommandRoot> {
         self.origin.require_alive()?;
         self.require_nothing_special(path)?;
         let resolved = self.mounts.resolve(path);
         let storage = &resolved.mount.storage;
         if !storage.capabilities().system_commands || !resolved.mount.at.is_root() {
-            return Err(unsupported(path, "its storage is no directory of this machine"));
+            return Err(unsupported(path, "its storage, or a filter on names, does not let them"));
         }
         self.require_all(path)?;
-        let found = storage.stat(&resolved.path).await?;
+        // Links were followed to here, and what they lead to must be allowed as well;
+        // the program is told a path without them.
+        let real = storage.real_path(&resolved.path, true).await?;
+        let real_virtual = resolved.virtual_path_of(&real);
+        self.require_nothing_special(&real_virtual)?;
+        self.require_all(&real_virtual)?;
+        let found = storage.stat(&real).await?;
         let is_directory = match found.kind {
             FileKind::Directory => true,
             FileKind::File => false,
@@ -84,9 +90,10 @@ impl Session {
         };
         if !is_directory {
             self.require_all(&path.parent())?;
+            self.require_all(&real_virtual.parent())?;
         }
-        let place = storage.open_for_program(&resolved.path).await?;
-        let relative = resolved.path.as_bytes().to_vec();
+        let place = storage.open_for_program(&real).await?;
+        let relative = real.as_bytes().to_vec();
         Ok(SystemCommandRoot {
             virtual_path: path.clone(),
             relative,
@@ -104,6 +111,12 @@ impl Session {
         changes: Changes,
         exited: CancellationToken,
     ) -> Result<SystemCommand> {
+        let direction = match changes {
+            Changes::Nothing => Direction::Download,
+            Changes::Files => Direction::Upload,
+        };
+        let (limits, quota) = (&self.origin.limits, &self.origin.services.quota);
+        let allowance = limits.allowance(quota, direction).await?;
         let owner = root.resolved.mount.quota.clone().filter(|_| changes == Changes::Files);
         let lease = match &owner {
             None => None,
@@ -112,16 +125,12 @@ impl Session {
         let storage = &root.resolved.mount.storage;
         let home = storage.open_for_program(&crate::paths::StoragePath::root()).await?;
         let meter = Meter::new();
-        let direction = match changes {
-            Changes::Nothing => Direction::Download,
-            Changes::Files => Direction::Upload,
-        };
         let virtual_path = root.virtual_path.to_string();
         let spec = TransferSpec { direction, virtual_path, meter: meter.clone() };
         let origin = self.origin.clone();
         let transfer =
             origin.connection.begin_transfer(&origin.session_id, spec).await.map_err(refused)?;
-        let user = &origin.user;
+        let bandwidth = &origin.limits.bandwidth;
         let end = End { origin: origin.clone(), owner, lease, exited };
         Ok(SystemCommand {
             home,
@@ -132,8 +141,9 @@ impl Session {
                 .permissions
                 .at(&root.virtual_path)
                 .grants(Permission::CreateSymlinks),
-            receiving: Throttle::from_kib_per_sec(user.upload_bandwidth),
-            sending: Throttle::from_kib_per_sec(user.download_bandwidth),
+            receiving: Throttle::from_kib_per_sec(bandwidth.upload),
+            sending: Throttle::from_kib_per_sec(bandwidth.download),
+            allowance,
             meter,
             origin,
             ending: Some((transfer, Box::new(end))),
@@ -159,7 +169,8 @@ impl Session {
         }
     }
 
-    /// Refuses where folders or filters lie above or below.
+    /// Refuses where virtual folders lie above or below. (With filters on names no storage
+    /// of the account lets programs work on it.)
     fn require_nothing_special(&self, path: &VirtualPath) -> Result<()> {
         let user = self.user();
         let concerns = |other: &str| {
@@ -168,15 +179,6 @@ impl Session {
         };
         if user.virtual_folders.iter().any(|folder| concerns(&folder.virtual_path)) {
             return Err(unsupported(path, "virtual folders are mounted there"));
-        }
-        let filters = &user.filters;
-        let mut filtered = filters
-            .file_patterns
-            .iter()
-            .map(|filter| &filter.path)
-            .chain(filters.file_extensions.iter().map(|filter| &filter.path));
-        if filtered.any(|filtered| concerns(filtered)) {
-            return Err(unsupported(path, "names are filtered there"));
         }
         Ok(())
     }
@@ -197,6 +199,7 @@ pub struct SystemCommand {
     pub may_create_links: bool,
     receiving: Option<Throttle>,
     sending: Option<Throttle>,
+    allowance: Option<Allowance>,
     meter: Meter,
     origin: Arc<Origin>,
     /// Taken by the end.
@@ -225,25 +228,32 @@ impl SystemCommand {
     /// Lets `bytes` from the client pass to the program, in the account's bandwidth.
     ///
     /// # Errors
-    /// `QuotaExceeded` once more has arrived than there was room for.
+    /// `QuotaExceeded` once more has arrived than there was room for, or than the account
+    /// may transfer.
     pub async fn received(&self, bytes: usize) -> Result<()> {
         self.origin.require_alive()?;
         let lease = self.ending.as_ref().and_then(|(_, end)| end.lease.as_ref());
         if let Some(lease) = lease.filter(|lease| lease.is_limited()) {
             lease.take_or_renew(bytes as u64).await.map_err(denied)?;
         }
+        limits::take(self.allowance.as_ref(), Direction::Upload, bytes)?;
         self.pass(self.receiving.as_ref(), bytes).await
     }
 
     /// Lets `bytes` from the program pass to the client, in the account's bandwidth.
+    ///
+    /// # Errors
+    /// `DownloadQuotaExceeded` when the account may not transfer that much more.
     pub async fn sent(&self, bytes: usize) -> Result<()> {
         self.origin.require_alive()?;
+        limits::take(self.allowance.as_ref(), Direction::Download, bytes)?;
         self.pass(self.sending.as_ref(), bytes).await
     }
 
     async fn pass(&self, throttle: Option<&Throttle>, bytes: usize) -> Result<()> {
         if let Some(throttle) = throttle {
-            throttle.acquire(bytes, self.origin.connection.kill_switch()).await?;
+            let kill = self.origin.connection.kill_switch();
+            throttle.acquire(bytes, kill, &self.meter).await?;
         }
         self.meter.add(bytes as u64);
         Ok(())

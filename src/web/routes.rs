@@ -51,13 +51,18 @@ routes! {
     "/users/{username}" { get: users::get, put: users::update, delete: users::delete }
     "/folders" { get: folders::list, post: folders::create }
     "/folders/{name}" { get: folders::get, put: folders::update, delete: folders::delete }
+    "/groups" { get: groups::list, post: groups::create }
+    "/groups/{name}" { get: groups::get, put: groups::update, delete: groups::delete }
     "/admins" { get: admins::list, post: admins::create }
     "/admins/{username}" { get: admins::get, put: admins::update, delete: admins::delete }
     "/admin/changepwd" { put: admins::change_password }
+    "/roles" { get: roles::list, post: roles::create }
+    "/roles/{name}" { get: roles::get, put: roles::update, delete: roles::delete }
 
     "/quotas/users/scans" { get: quotas::list_user_scans }
     "/quotas/users/{username}/scan" { post: quotas::start_user_scan }
     "/quotas/users/{username}/usage" { put: quotas::set_user_usage }
+    "/quotas/users/{username}/transfer-usage" { put: quotas::set_transfer_usage }
     "/quotas/folders/scans" { get: quotas::list_folder_scans }
     "/quotas/folders/{name}/scan" { post: quotas::start_folder_scan }
     "/quotas/folders/{name}/usage" { put: quotas::set_folder_usage }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query, block};
-use actors::{AccountId, KillReason};
+use actors::AccountId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging;
-use crate::model::BackupData;
+use crate::model::{BackupData, Effective};
 use crate::provider::Page;
 use crate::provider::backup::{self, LoadMode, LoadReport};
 use crate::web::api::quotas;
@@ -87,7 +87,9 @@ pub async fn dump(
         let wants = |scope: &str| scopes.iter().any(|wanted| wanted == scope);
         data.users.retain(|_| wants("users"));
         data.folders.retain(|_| wants("folders"));
+        data.groups.retain(|_| wants("groups"));
         data.admins.retain(|_| wants("admins"));
+        data.roles.retain(|_| wants("roles"));
     }
     let json = backup::to_json(&data, indent)?;
     let log = logging::for_sender(&services.log, "httpd");
@@ -249,9 +251,15 @@ async fn loaded(
     for warning in &report.warnings {
         slog::warn!(log, "dump: {}", warning);
     }
-    if mode == LoadMode::AddOrUpdateAndDisconnect {
-        for username in &report.updated_users {
-            services.registry.kill_user(username, KillReason::AccountChanged).await;
+    let disconnect = mode == LoadMode::AddOrUpdateAndDisconnect;
+    for username in &report.updated_users {
+        match services.store.user(username).await {
+            Ok(Some(user)) => services.follow_change(&user, disconnect).await,
+            // Deleted meanwhile: whoever did so has ended its sessions.
+            Ok(None) => {}
+            Err(error) => {
+                slog::warn!(log, "sessions of user \"{}\" may go on: {}", username, error);
+            }
         }
     }
     if scan != ScanAfter::Nothing {
@@ -275,10 +283,16 @@ async fn scan_accounts(services: &Services, which: ScanAfter) -> Result<()> {
     loop {
         let users = services.store.users(page).await?;
         for user in &users {
+            // Limits and home may be those of a group.
+            let Some(Effective { user, .. }) =
+                services.store.effective_user(&user.username).await?
+            else {
+                continue;
+            };
             let wanted = which == ScanAfter::Everything || user.has_quota();
             let account = AccountId::user(user.username.as_str());
             if wanted && let Ok(scan) = services.quota.begin_scan(account).await {
-                quotas::run_user_scan(services, user, scan).await;
+                quotas::run_user_scan(services, &user, scan).await;
             }
         }
         if users.len() < Page::MAX_LIMIT as usize {

@@ -125,10 +125,10 @@ mod tests {
             let found = environment.iter().find(|(name, _)| name == key);
             found.map(|(_, value)| value.to_str().unwrap())
         };
-        for at in 0..SETTINGS.len() {
-            let (key, value) =
-                (value(&format!("GIT_CONFIG_KEY_{at}")), value(&format!("GIT_CONFIG_VALUE_{at}")));
-            assert_eq!((key, value), (Some(SETTINGS[at].0), Some(SETTINGS[at].1)));
+        for (at, setting) in SETTINGS.iter().enumerate() {
+            let key = value(&format!("GIT_CONFIG_KEY_{at}"));
+            let found = key.zip(value(&format!("GIT_CONFIG_VALUE_{at}")));
+            assert_eq!(found.as_ref(), Some(setting));
         }
         assert_eq!(value("HOME"), None);
     }

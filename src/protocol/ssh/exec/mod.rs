@@ -45,6 +45,7 @@ enum Program {
     Cd,
     Pwd,
     Scp,
+    Copy,
     Remove,
     Rsync,
     Git(git::Program),
@@ -61,6 +62,7 @@ impl Program {
             "cd" => Self::Cd,
             "pwd" => Self::Pwd,
             "scp" => Self::Scp,
+            "sftpgo-copy" => Self::Copy,
             "sftpgo-remove" => Self::Remove,
             "rsync" => Self::Rsync,
             "git-receive-pack" => Self::Git(git::Program::ReceivePack),
@@ -153,19 +155,20 @@ impl Channel {
     pub fn start(start: Start) -> Self {
         let kill = start.connection.kill_switch();
         let gone = kill.token().child_token();
-        let input = Arc::new(Input::new(kill.clone()));
+        let input = Arc::new(Input::new(kill.clone(), start.session.upload_rate()));
         let channel = Self { input: Arc::downgrade(&input), gone: gone.clone() };
         tokio::spawn(run(start, input, gone));
         channel
     }
 
     /// Takes what the client sent. Returns when it may send more.
-    pub async fn receive(&self, data: &[u8]) -> Result<(), OutputNotRead> {
+    /// `is_alone`: the connection has no other channel.
+    pub async fn receive(&self, data: &[u8], is_alone: bool) -> Result<(), OutputNotRead> {
         match self.input.upgrade() {
             None => Ok(()),
             Some(input) => {
                 input.push(data);
-                input.room().await
+                input.room(is_alone).await
             }
         }
     }
@@ -286,7 +289,7 @@ fn text(error: &Error) -> &'static str {
 async fn carry_out(command: &Command, session: &Session, io: &mut Io) -> Result<u32, Failure> {
     let started = Instant::now();
     let resolve = |raw: &[u8]| VirtualPath::resolve(&session.start_directory(), raw);
-    let mut about = None;
+    let (mut about, mut target) = (None, None);
     let status = match command.program {
         Program::Cd => 0,
         Program::Pwd => {
@@ -309,6 +312,18 @@ async fn carry_out(command: &Command, session: &Session, io: &mut Io) -> Result<
                 _ => return Err(Failure::Refused("at most one file can be named".to_owned())),
             };
             io.stdout.write(&line).await?;
+            0
+        }
+        Program::Copy => {
+            io.input.ignore();
+            let [from, to] = command.words.as_slice() else {
+                let why = "exactly one path to copy and one to copy it to are needed";
+                return Err(Failure::Refused(why.to_owned()));
+            };
+            let (path, to_path) = (resolve(from), resolve(to));
+            let copied = session.copy(&path, &to_path).await;
+            copied.map_err(|error| Failure::Files { about: from.clone(), error })?;
+            (about, target) = (Some(path), Some(to_path));
             0
         }
         Program::Remove => {
@@ -344,7 +359,7 @@ async fn carry_out(command: &Command, session: &Session, io: &mut Io) -> Result<
         }
     };
     if status == 0 {
-        session.ssh_command_done(&command.text, started, about.as_ref(), None).await;
+        session.ssh_command_done(&command.text, started, about.as_ref(), target.as_ref()).await;
     } else {
         let line = shown(command.text.as_bytes());
         slog::info!(io.log, "ssh command \"{line}\" ended with status {status}");

@@ -230,8 +230,9 @@ impl Invocation {
             words.push(about_links.to_vec());
         }
         if !self.is_sender {
-            // Devices and foreign owners are for the superuser, whoever we run as.
-            words.push(b"--no-super".to_vec());
+            // Devices and foreign owners are for the superuser, whoever we run as; and no
+            // client makes a program that runs as another.
+            words.extend([b"--no-super".to_vec(), b"--chmod=ug-s".to_vec()]);
         }
         words.push(b".".to_vec());
         words.extend(paths);
@@ -451,11 +452,11 @@ mod tests {
         let server = "--server -ltre.iLsfxCIvu --delete";
         assert_eq!(
             shown(&put.words(true, paths())),
-            format!("{server} --safe-links --no-super . ./x")
+            format!("{server} --safe-links --no-super --chmod=ug-s . ./x")
         );
         assert_eq!(
             shown(&put.words(false, paths())),
-            format!("{server} --munge-links --no-super . ./x")
+            format!("{server} --munge-links --no-super --chmod=ug-s . ./x")
         );
         let get = parse("rsync --server -ltr --safe-links --sender . a b").unwrap();
         assert_eq!(shown(&get.words(true, paths())), "--server --sender -ltr --safe-links . ./x");

@@ -6,7 +6,9 @@
 //! enlarges the window on receipt, not on consumption. But while output waits, the
 //! WINDOW_ADJUST that it waits for may be behind the data that is held back: then input
 //! is taken on, up to [`INPUT_LIMIT`], where a client that sends and never reads is
-//! disconnected.
+//! disconnected. Held back is the whole connection: so early where that slows an upload
+//! with a bandwidth limit, late where another channel would suffer, and for a moment at a
+//! time, as in [`crate::protocol::ssh::sftp::engine`].
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -22,11 +24,12 @@ use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 
+use crate::protocol::ssh::sftp::engine::{
+    INPUT_LIMIT, LEAST_INPUT_BUDGET, LONGEST_HOLD, SHARED_INPUT_BUDGET,
+};
+
 /// Bytes of queued input above which a client is held back.
 pub const INPUT_BUDGET: usize = 512 * 1024;
-
-/// Bytes of queued input that end the connection: the client does not read.
-pub const INPUT_LIMIT: usize = 8 * 1024 * 1024;
 
 /// What a queued piece costs besides its bytes.
 const PIECE_OVERHEAD: usize = 64;
@@ -67,6 +70,8 @@ pub struct Input {
     waiting_outputs: AtomicUsize,
     /// Nobody will ever read; what arrives is dropped.
     is_ignored: AtomicBool,
+    /// At most [`INPUT_BUDGET`].
+    budget: usize,
     kill: KillSwitch,
 }
 
@@ -78,8 +83,12 @@ struct Queue {
 }
 
 impl Input {
-    pub fn new(kill: KillSwitch) -> Self {
+    /// `upload_rate`: bytes per second that are taken, if that is limited.
+    pub fn new(kill: KillSwitch, upload_rate: Option<u64>) -> Self {
+        let enough = |rate: u64| usize::try_from(rate / 10).unwrap_or(usize::MAX);
         Self {
+            budget: upload_rate
+                .map_or(INPUT_BUDGET, |rate| enough(rate).clamp(LEAST_INPUT_BUDGET, INPUT_BUDGET)),
             queue: Mutex::default(),
             arrived: Notify::new(),
             progress: Notify::new(),
@@ -125,12 +134,16 @@ impl Input {
         self.progress.notify_waiters();
     }
 
-    /// Waits until the client may send more.
-    pub async fn room(&self) -> Result<(), OutputNotRead> {
+    /// Waits until the client may send more. `is_alone`: no other channel of the
+    /// connection waits with it.
+    pub async fn room(&self, is_alone: bool) -> Result<(), OutputNotRead> {
+        let budget = if is_alone { self.budget } else { SHARED_INPUT_BUDGET };
+        if self.lock().cost <= budget {
+            return Ok(());
+        }
+        let held = tokio::time::sleep(LONGEST_HOLD);
+        tokio::pin!(held);
         loop {
-            if self.lock().cost <= INPUT_BUDGET {
-                return Ok(());
-            }
             let progress = self.progress.notified();
             tokio::pin!(progress);
             progress.as_mut().enable();
@@ -138,11 +151,12 @@ impl Input {
             if cost > INPUT_LIMIT {
                 return Err(OutputNotRead);
             }
-            if cost <= INPUT_BUDGET || self.waiting_outputs.load(Ordering::Acquire) > 0 {
+            if cost <= budget || self.waiting_outputs.load(Ordering::Acquire) > 0 {
                 return Ok(());
             }
             tokio::select! {
                 () = progress => {}
+                () = &mut held, if cost <= SHARED_INPUT_BUDGET => return Ok(()),
                 () = self.kill.fired() => return Ok(()),
             }
         }
@@ -266,7 +280,7 @@ mod tests {
     use super::*;
 
     fn input() -> Arc<Input> {
-        Arc::new(Input::new(KillSwitch::new()))
+        Arc::new(Input::new(KillSwitch::new(), None))
     }
 
     fn fill(input: &Input, bytes: usize) {
@@ -279,12 +293,12 @@ mod tests {
     async fn a_client_is_held_back_until_the_command_has_consumed() {
         let input = input();
         input.push(b"x");
-        assert_eq!(input.room().now_or_never(), Some(Ok(())));
+        assert_eq!(input.room(true).now_or_never(), Some(Ok(())));
         fill(&input, INPUT_BUDGET);
-        assert_eq!(input.room().now_or_never(), None);
+        assert_eq!(input.room(true).now_or_never(), None);
         let held = tokio::spawn({
             let input = input.clone();
-            async move { input.room().await }
+            async move { input.room(true).await }
         });
         tokio::task::yield_now().await;
         for _ in 0..3 {
@@ -297,20 +311,20 @@ mod tests {
     async fn while_output_waits_input_is_taken_up_to_the_limit() {
         let input = input();
         fill(&input, INPUT_BUDGET + 65_536);
-        assert_eq!(input.room().now_or_never(), None);
+        assert_eq!(input.room(true).now_or_never(), None);
         let (near, _far) = tokio::io::duplex(16);
         let mut near = Box::pin(near);
         let data = [0; 64];
         let work = Box::pin(near.write_all(&data));
         let mut waiting = NoteWaiting { work, input: &input, is_waiting: false };
         assert!((&mut waiting).now_or_never().is_none());
-        assert_eq!(input.room().now_or_never(), Some(Ok(())));
+        assert_eq!(input.room(true).now_or_never(), Some(Ok(())));
         fill(&input, INPUT_LIMIT);
-        assert_eq!(input.room().now_or_never(), Some(Err(OutputNotRead)));
+        assert_eq!(input.room(true).now_or_never(), Some(Err(OutputNotRead)));
         drop(waiting);
         input.ignore();
         fill(&input, INPUT_LIMIT);
-        assert_eq!(input.room().now_or_never(), Some(Ok(())));
+        assert_eq!(input.room(true).now_or_never(), Some(Ok(())));
     }
 
     #[tokio::test]
@@ -318,7 +332,7 @@ mod tests {
         let input = input();
         fill(&input, INPUT_BUDGET + 65_536);
         input.kill.fire(KillReason::Shutdown);
-        assert_eq!(input.room().await, Ok(()));
+        assert_eq!(input.room(true).await, Ok(()));
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use super::{Stop, Talk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::VirtualPath;
 use crate::storage::{Entry, FileKind, Metadata};
-use crate::vfs::{Download, Listing};
+use crate::vfs::{Download, Listing, Pace};
 
 /// Read and sent at a time.
 const CHUNK: usize = 256 * 1024;
@@ -176,26 +176,23 @@ impl Talk<'_> {
         size: u64,
         buffer: &mut Vec<u8>,
     ) -> Result<Result<()>, Stop> {
-        let chunk = CHUNK.min(download.max_extent());
-        buffer.resize(chunk, 0);
+        buffer.resize(CHUNK, 0);
         let mut outcome = Ok(());
         let mut offset = 0;
         while offset < size {
-            let want = usize::try_from(size - offset).unwrap_or(usize::MAX).min(chunk);
+            let want = usize::try_from(size - offset).unwrap_or(usize::MAX).min(CHUNK);
             let room = buffer.get_mut(..want).unwrap_or_default();
             let read = match &outcome {
                 Err(_) => None,
                 Ok(()) => match download.try_read_at(offset, room) {
                     Some(read) => Some(read),
-                    None => match download.read_at(offset, want).await {
+                    None => match download.read_paced(offset, want).await {
                         Err(error) => Some(Err(error)),
-                        Ok(data) => {
-                            self.io.stdout.write(&data).await?;
+                        Ok((data, _)) if data.is_empty() => Some(Ok(0)),
+                        Ok((data, pace)) => {
+                            self.send_paced(&data, pace).await?;
                             offset += data.len() as u64;
-                            if !data.is_empty() {
-                                continue;
-                            }
-                            Some(Ok(0))
+                            continue;
                         }
                     },
                 },
@@ -217,5 +214,18 @@ impl Talk<'_> {
             tokio::task::coop::consume_budget().await;
         }
         Ok(outcome)
+    }
+
+    /// In pieces, each at its moment, where the bandwidth is limited.
+    async fn send_paced(&mut self, data: &[u8], pace: Option<Pace>) -> Result<(), Stop> {
+        let Some(mut pace) = pace else { return Ok(self.io.stdout.write(data).await?) };
+        let mut left = data;
+        while !left.is_empty() {
+            let len = pace.next(data.len() - left.len(), left.len()).await.min(left.len());
+            let (piece, rest) = left.split_at_checked(len).unwrap_or((left, &[]));
+            self.io.stdout.write(piece).await?;
+            left = rest;
+        }
+        Ok(())
     }
 }
