@@ -291,7 +291,7 @@ fn hostile_command_lines_are_refused_and_logged() {
         (format!("rsync --server -ltr --log-file={} . x", marker.display()), "--log-file"),
         ("rsync --server --sender -ltr --files-from=/etc/passwd . .".to_owned(), "--files-from"),
         ("rsync --server -ltr . x --super".to_owned(), "--super"),
-        (format!("git-upload-pack --upload-pack='{touch}' x"), "--upload-pack='touch"),
+        (format!("git-upload-pack --upload-pack='{touch}' x"), "--upload-pack=touch"),
         ("git-upload-pack x y".to_owned(), "exactly one repository"),
         ("git-receive-pack --http-backend-info-refs x".to_owned(), "not allowed"),
         ("git-upload-archive --exec=x".to_owned(), "not allowed"),
@@ -552,6 +552,21 @@ fn a_hostile_repository_runs_nothing() {
     fs::write(work.join("other"), "other").unwrap();
     git_ok(&server, &work, &["add", "."]);
     git_ok(&server, &work, &["commit", "-q", "-m", "attributes"]);
+    // Without the server in between it does run all that.
+    let ran = || -> Vec<_> {
+        fs::read_dir(&marks).unwrap().map(|mark| mark.unwrap().file_name()).collect()
+    };
+    let direct = shown(&bare);
+    let _ = git(&server, &work, &["push", &direct, "HEAD:refs/heads/control"]);
+    let remote = format!("--remote={direct}");
+    let _ = git(&server, &work, &["archive", "--format=evil", &remote, "control"]);
+    for mark in ["pre-receive", "filter", "tarevil"] {
+        assert!(ran().iter().any(|name| name == mark), "{mark} is no danger: {:?}", ran());
+    }
+    fs::remove_dir_all(&marks).unwrap();
+    fs::create_dir(&marks).unwrap();
+    fs::set_permissions(&marks, fs::Permissions::from_mode(0o777)).unwrap();
+
     let _ = git(&server, &work, &["push", "origin", "HEAD:master"]);
     let _ = git(&server, &work, &["push", "origin", "HEAD:refs/for/x"]);
     let _ = git(&server, local.path(), &["clone", "URL/repo.git", "again"]);
