@@ -299,7 +299,7 @@ pub async fn set_folder_usage(
     )
 )]
 pub async fn set_transfer_usage(
-    _admin: Admin<ScanQuotas>,
+    admin: Admin<ScanQuotas>,
     binding: Data<Binding>,
     username: Path<String>,
     mode: Query<ModeQuery>,
@@ -308,7 +308,7 @@ pub async fn set_transfer_usage(
     let services = &binding.services;
     let given = body.read().await?;
     must_track(services)?;
-    let user = found(services.store.user(&username).await?, "user", &username)?;
+    let user = services.users_of(&admin).get(&username).await?;
     let given = Transferred {
         uploaded: amount("used_upload_data_transfer", given.used_upload_data_transfer)?,
         downloaded: amount("used_download_data_transfer", given.used_download_data_transfer)?,
