@@ -45,6 +45,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Portable(options) => portable::serve(options),
         Command::Initprovider(options) => initialise_provider(options),
         Command::Ping(options) => crate::cli::ping::run(options),
+        Command::ConvertUsers(options) => crate::cli::convert::run(options),
         Command::Gen(command) => crate::cli::generate::run(command, &mut std::io::stdout().lock()),
     }
 }

@@ -1,5 +1,7 @@
 //! Restrictions and options of one account: from where, how and with what it may log in.
 
+mod patterns;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use super::secret::Secret;
 use super::wire::{is_default, null_is_default};
 use crate::error::{Error, Result};
 use crate::paths::VirtualPath;
+
+pub use patterns::{ExtensionsFilter, PatternsFilter};
 
 /// A way to prove who one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -190,6 +194,10 @@ impl UserFilters {
                 "denied_protocols: all protocols are denied; disable the account instead",
             ));
         }
+        patterns::normalise_extensions(&mut self.file_extensions)
+            .map_err(|error| error.wrap("file_extensions"))?;
+        patterns::normalise_patterns(&mut self.file_patterns)
+            .map_err(|error| error.wrap("file_patterns"))?;
         if !self.start_directory.is_empty() {
             if !self.start_directory.starts_with('/') {
                 return Err(Error::invalid(format!(
@@ -236,31 +244,6 @@ fn dedup<T: PartialEq + Copy>(list: &mut Vec<T>) {
         seen.push(*item);
         is_new
     });
-}
-
-/// File names by suffix, per directory; the older form of [`PatternsFilter`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct ExtensionsFilter {
-    pub path: String,
-    #[serde(deserialize_with = "null_is_default")]
-    pub allowed_extensions: Vec<String>,
-    #[serde(deserialize_with = "null_is_default")]
-    pub denied_extensions: Vec<String>,
-}
-
-/// File names by shell pattern, per directory.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct PatternsFilter {
-    pub path: String,
-    #[serde(deserialize_with = "null_is_default")]
-    pub allowed_patterns: Vec<String>,
-    #[serde(deserialize_with = "null_is_default")]
-    pub denied_patterns: Vec<String>,
-    /// 0: denied names stay visible, 1: they are hidden.
-    #[serde(skip_serializing_if = "is_default")]
-    pub deny_policy: i32,
 }
 
 /// Which hooks are not run for the account.

@@ -27,15 +27,12 @@ pub fn refuse<T>(table: &[Refusal<T>], object: &T) -> Result<()> {
 
 /// What users cannot use yet, neither themselves nor through a group.
 pub const USER: &[Refusal<User>] = &[
-    Refusal("role", |user| !user.role.is_empty()),
     Refusal("oidc_custom_fields", |user| !user.oidc_custom_fields.is_empty()),
     Refusal("upload_data_transfer", |user| user.upload_data_transfer != 0),
     Refusal("download_data_transfer", |user| user.download_data_transfer != 0),
     Refusal("total_data_transfer", |user| user.total_data_transfer != 0),
     Refusal("filesystem.provider", |user| user.filesystem.provider != FilesystemProvider::Local),
     Refusal("filesystem.osconfig", |user| !is_default(&user.filesystem.osconfig)),
-    Refusal("filters.file_extensions", |user| !user.filters.file_extensions.is_empty()),
-    Refusal("filters.file_patterns", |user| !user.filters.file_patterns.is_empty()),
     Refusal("filters.max_upload_file_size", |user| user.filters.max_upload_file_size != 0),
     Refusal("filters.tls_username", |user| !user.filters.tls_username.is_empty()),
     Refusal("filters.tls_certs", |user| !user.filters.tls_certs.is_empty()),
@@ -80,7 +77,6 @@ pub const FOLDER: &[Refusal<Folder>] = &[
 
 /// What admins cannot use yet.
 pub const ADMIN: &[Refusal<Admin>] = &[
-    Refusal("role", |admin| !admin.role.is_empty()),
     Refusal("filters.allow_api_key_auth", |admin| admin.filters.allow_api_key_auth),
     Refusal("filters.totp_config", |admin| admin.filters.totp_config.enabled),
     Refusal("filters.recovery_codes", |admin| !admin.filters.recovery_codes.is_empty()),

@@ -12,6 +12,7 @@ use super::group::{GroupMapping, normalise_memberships};
 use super::password::Password;
 use super::permissions::Permissions;
 use super::public_key;
+use super::role;
 use super::rules::Rules;
 use super::text::{check_email, clean_absolute_path};
 use super::unavailable;
@@ -126,6 +127,7 @@ pub struct User {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Object)]
     pub oidc_custom_fields: BTreeMap<String, serde_json::Value>,
+    /// Name of a role: administrators who have one see only users that have the same.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
     pub role: String,
 }
@@ -170,6 +172,7 @@ impl User {
         normalise_mounts(&mut self.virtual_folders, rules)
             .map_err(|error| error.wrap("virtual_folders"))?;
         normalise_memberships(&mut self.groups, rules).map_err(|error| error.wrap("groups"))?;
+        role::normalise_reference(&mut self.role, rules)?;
         unavailable::refuse(unavailable::USER, self)
     }
 
@@ -365,6 +368,7 @@ mod tests {
             (json!({"upload_bandwidth": i64::MAX}), "upload_bandwidth: "),
             (json!({"download_bandwidth": -5}), "download_bandwidth: "),
             (json!({"permissions": {}}), "permissions: "),
+            (json!({"role": "a/b"}), "role: "),
             (json!({"filters": {"denied_ip": ["x"]}}), "filters: denied_ip: "),
             (
                 json!({"virtual_folders": [{"name": "f", "virtual_path": "f"}]}),
@@ -383,17 +387,12 @@ mod tests {
     fn what_is_not_built_yet_is_refused_by_name() {
         use serde_json::json;
         let table = [
-            (json!({"role": "r"}), "role"),
             (json!({"total_data_transfer": 1}), "total_data_transfer"),
             (
                 json!({"filesystem": {"provider": 1, "s3config": {"bucket": "b"}}}),
                 "filesystem.provider",
             ),
             (json!({"filesystem": {"osconfig": {"read_buffer_size": 1}}}), "filesystem.osconfig"),
-            (
-                json!({"filters": {"file_patterns": [{"path": "/", "denied_patterns": ["*"]}]}}),
-                "filters.file_patterns",
-            ),
             (json!({"filters": {"web_client": ["write-disabled"]}}), "filters.web_client"),
             (json!({"filters": {"is_anonymous": true}}), "filters.is_anonymous"),
             (json!({"filters": {"totp_config": {"enabled": true}}}), "filters.totp_config"),
@@ -412,7 +411,7 @@ mod tests {
         }
         // The same fields at their defaults are fine.
         let mut user = with(json!({
-            "virtual_folders": [], "role": "", "total_data_transfer": 0,
+            "virtual_folders": [], "total_data_transfer": 0,
             "filesystem": {"provider": 0, "osconfig": {}, "s3config": {}},
             "filters": {"tls_username": "None", "hooks": {}, "web_client": [], "totp_config": {}},
         }));

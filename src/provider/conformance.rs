@@ -1,6 +1,7 @@
 //! What every provider must do, run on each of them.
 
 mod relations;
+mod roles;
 
 use std::sync::Arc;
 
@@ -245,7 +246,7 @@ fn pages_are_sorted_by_name() {
             (Page { offset: 9, limit: 2, descending: false }, &[]),
         ];
         for (page, want) in table {
-            let users = provider.users(*page).unwrap();
+            let users = provider.users(*page, None).unwrap();
             assert_eq!(users.iter().map(|u| u.username.as_str()).collect::<Vec<_>>(), *want);
             let admins = provider.admins(*page).unwrap();
             assert_eq!(admins.iter().map(|a| a.username.as_str()).collect::<Vec<_>>(), *want);
@@ -366,6 +367,7 @@ fn a_restore_is_all_or_nothing() {
                 },
             ],
             admins: vec![admin("root"), Admin { password: "".into(), ..admin("weak") }],
+            ..Objects::default()
         };
         let error = provider.restore(&objects, false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -428,7 +430,7 @@ fn writers_and_readers_do_not_disturb_each_other() {
                         provider.add_usage(&[(bob.clone(), delta)], 1).unwrap();
                         provider.add_user(&user(&format!("u-{n}-{i}"))).unwrap();
                         assert!(provider.user("bob").unwrap().is_some());
-                        provider.users(Page::default()).unwrap();
+                        provider.users(Page::default(), None).unwrap();
                     }
                 })
             })
@@ -438,7 +440,10 @@ fn writers_and_readers_do_not_disturb_each_other() {
         }
         let usage = provider.usage(&bob).unwrap();
         assert_eq!((usage.size, usage.files), (1000, 100));
-        assert_eq!(provider.users(Page { limit: 500, ..Page::default() }).unwrap().len(), 101);
+        assert_eq!(
+            provider.users(Page { limit: 500, ..Page::default() }, None).unwrap().len(),
+            101
+        );
     });
 }
 

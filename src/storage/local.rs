@@ -197,6 +197,15 @@ fn require_name(path: &StoragePath) -> Result<()> {
     Ok(())
 }
 
+impl LocalStorage {
+    /// See [`Storage::without_following`].
+    fn not_following(&self) -> Result<Self> {
+        let root = self.root.without_links();
+        let root = root.map_err(|errno| fail("open again", &StoragePath::root(), errno))?;
+        Ok(Self { root: Arc::new(root), ..self.clone() })
+    }
+}
+
 #[async_trait]
 impl Storage for LocalStorage {
     fn capabilities(&self) -> Capabilities {
@@ -427,6 +436,14 @@ impl Storage for LocalStorage {
         self.ask(path, "space of", attributes::space).await
     }
 
+    async fn real_path(&self, path: &StoragePath, follow_last: bool) -> Result<StoragePath> {
+        self.ask(path, "follow", move |root, path| root.real_path(path, follow_last)).await
+    }
+
+    fn without_following(&self) -> Result<Option<Arc<dyn Storage>>> {
+        Ok(Some(Arc::new(self.not_following()?)))
+    }
+
     fn is_temporary(&self, name: &[u8]) -> bool {
         atomic::is_temporary_name(name)
     }
@@ -507,6 +524,7 @@ fn open_target(root: &Root, path: &StoragePath, how: &WriteMode) -> Result<Opene
             Ok(file) => {
                 let stat = fstat(&file)?;
                 require_regular(&stat)?;
+                attributes::prepare_rewriting(&file, &stat)?;
                 if how.truncate && size(&stat) > 0 {
                     ftruncate(&file, 0)?;
                 }

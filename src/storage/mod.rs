@@ -311,6 +311,16 @@ pub trait Storage: Send + Sync + Debug {
     async fn space(&self, _path: &StoragePath) -> Result<Space> {
         Err(unsupported("space"))
     }
+    /// Where `path` leads through the links on the way, as a path without links:
+    /// through the last name too, if `follow_last` says so. What is there need not
+    /// exist. A storage without links gives the path itself.
+    async fn real_path(&self, path: &StoragePath, follow_last: bool) -> Result<StoragePath>;
+    /// The same files for a caller who has followed links with
+    /// [`Storage::real_path`]: a link on the way is `PermissionDenied`. So what was
+    /// decided about the real path cannot happen to another one. `None` where there
+    /// are no links. None of the two has a default: who forgets them would let links
+    /// lead around the filters on names.
+    fn without_following(&self) -> Result<Option<Arc<dyn Storage>>>;
     /// True for a name that a [`WriteHandle`] gives its file until `commit`: such
     /// a file belongs to nobody yet.
     fn is_temporary(&self, _name: &[u8]) -> bool {

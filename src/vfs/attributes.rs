@@ -150,14 +150,13 @@ fn decide_but_size(origin: &Origin, path: &VirtualPath, wanted: &SetAttributes) 
         wanted.owner.map(|_| Operation::Chown(path)),
         wanted.times.map(|_| Operation::Chtimes(path)),
     ];
-    needed
-        .into_iter()
-        .flatten()
-        .try_for_each(|operation| super::policy::decide(&origin.user.permissions, operation))
+    needed.into_iter().flatten().try_for_each(|operation| origin.policy.decide(operation))
 }
 
-/// What is left to do after `common.setstat_mode`.
+/// What is left to do after `common.setstat_mode`. Never the bits by which a program
+/// runs as its owner: the server may own the files, and may be root.
 fn effective(origin: &Origin, place: &Resolved, wanted: SetAttributes) -> SetAttributes {
+    let wanted = SetAttributes { mode: wanted.mode.map(|mode| mode & 0o777), ..wanted };
     let ignores = match origin.services.options().setstat_mode {
         SetstatMode::Execute => false,
         SetstatMode::Ignore => true,

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use super::ledger;
 use super::mounts::Resolved;
 use super::options::VfsServices;
+use super::policy::Policy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, TransferKind};
 use crate::model::User;
@@ -53,6 +54,7 @@ pub(super) fn refused(refused: Refused) -> Error {
 #[derive(Debug)]
 pub(super) struct Origin {
     pub(super) user: Arc<User>,
+    pub(super) policy: Policy,
     pub(super) connection: Connection,
     pub(super) session_id: Arc<str>,
     pub(super) protocol: Protocol,
@@ -64,7 +66,7 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn new(
-        user: Arc<User>,
+        policy: Policy,
         connection: Connection,
         session_id: Arc<str>,
         protocol: Protocol,
@@ -72,7 +74,8 @@ impl Origin {
         services: VfsServices,
     ) -> Self {
         Self {
-            user,
+            user: policy.user().clone(),
+            policy,
             connection,
             session_id,
             protocol,

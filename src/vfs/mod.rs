@@ -17,11 +17,13 @@ mod merged;
 mod mounts;
 mod open;
 mod options;
+mod patterns;
 mod policy;
 mod relocate;
 mod remove;
 mod rename;
 pub mod scan;
+mod screen;
 mod session;
 mod space;
 #[cfg(test)]

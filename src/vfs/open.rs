@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::mounts::{Mount, Mounts, QuotaOwner};
+use super::patterns::Patterns;
+use super::screen::screen;
 use super::session::{SessionContext, owner_of_new_files};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Backend;
@@ -18,7 +20,10 @@ type NewDirectory = (u32, Option<(u32, u32)>);
 
 /// Finds everything that is mounted for the account. Only the home must be there: a
 /// folder that is not costs the operations in it, and a line in the log.
-pub(super) async fn open_mounts(context: &SessionContext) -> Result<Mounts> {
+pub(super) async fn open_mounts(
+    context: &SessionContext,
+    patterns: &Arc<Patterns>,
+) -> Result<Mounts> {
     let SessionContext { user, services, .. } = context;
     let options = services.options();
     let create: Option<NewDirectory> = (!user.filters.disable_fs_checks)
@@ -31,20 +36,22 @@ pub(super) async fn open_mounts(context: &SessionContext) -> Result<Mounts> {
     .await?;
     let home = Mount {
         at: VirtualPath::root(),
-        storage: Arc::new(home),
+        storage: screen(Arc::new(home), &VirtualPath::root(), patterns)?,
         backend: Backend::Local,
         quota: QuotaOwner::of_home(user, options.track_quota),
     };
-    let folders = user.virtual_folders.iter().map(|folder| Mount {
-        at: VirtualPath::new(&folder.virtual_path),
-        storage: Arc::new(OnDemand::new(
-            PathBuf::from(&folder.folder.mapped_path),
-            options.temp_path.clone(),
-        )),
-        backend: Backend::Local,
-        quota: QuotaOwner::of_folder(user, folder, options.track_quota),
+    let folders = user.virtual_folders.iter().map(|folder| {
+        let at = VirtualPath::new(&folder.virtual_path);
+        let root = PathBuf::from(&folder.folder.mapped_path);
+        let storage = Arc::new(OnDemand::new(root, options.temp_path.clone()));
+        Ok(Mount {
+            storage: screen(storage, &at, patterns)?,
+            at,
+            backend: Backend::Local,
+            quota: QuotaOwner::of_folder(user, folder, options.track_quota),
+        })
     });
-    let mounts = Mounts::new(home, folders.collect(), now());
+    let mounts = Mounts::new(home, folders.collect::<Result<_>>()?, now());
     if let Some(new) = create
         && !user.virtual_folders.is_empty()
     {

@@ -9,7 +9,7 @@ use super::effects::Origin;
 use super::mounts::{Mounts, Resolved};
 use super::open::open_mounts;
 use super::options::VfsServices;
-use super::policy::{Operation, decide};
+use super::policy::{Operation, Policy};
 use crate::error::Result;
 use crate::model::User;
 use crate::paths::VirtualPath;
@@ -45,18 +45,19 @@ impl Session {
     /// missing unless `filters.disable_fs_checks` forbids that. A folder that cannot
     /// be used does not keep the account from the rest.
     pub async fn open(context: SessionContext) -> Result<Self> {
-        let mounts = open_mounts(&context).await?;
+        let policy = Policy::of(context.user.clone())?;
+        let mounts = open_mounts(&context, policy.patterns()).await?;
         let SessionContext {
-            user,
             connection,
             session_id,
             protocol,
             local_addr,
             remote_addr,
             services,
+            ..
         } = context;
         let addresses = (local_addr, remote_addr);
-        let origin = Origin::new(user, connection, session_id, protocol, addresses, services);
+        let origin = Origin::new(policy, connection, session_id, protocol, addresses, services);
         Ok(Self { origin: Arc::new(origin), mounts: Arc::new(mounts) })
     }
 
@@ -97,7 +98,7 @@ impl Session {
     }
 
     pub(super) fn decide(&self, operation: Operation<'_>) -> Result<()> {
-        decide(&self.origin.user.permissions, operation)?;
+        self.origin.policy.decide(operation)?;
         self.mounts.protect(operation)
     }
 

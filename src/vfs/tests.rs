@@ -1,7 +1,9 @@
 //! Sessions on real directories with the real actors; only the stored usage and
 //! the hooks are fakes.
 
+mod attacks;
 mod folders;
+mod names;
 mod quota_model;
 
 use std::collections::HashMap;

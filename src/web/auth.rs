@@ -51,6 +51,7 @@ rights! {
     ManageAdmins = Some(AdminPermission::ManageAdmins);
     ManageFolders = Some(AdminPermission::ManageFolders);
     ManageGroups = Some(AdminPermission::ManageGroups);
+    ManageRoles = Some(AdminPermission::ManageRoles);
     ScanQuotas = Some(AdminPermission::QuotaScans);
 }
 
@@ -64,6 +65,12 @@ pub struct Admin<R: Right> {
 impl<R: Right> Admin<R> {
     pub fn username(&self) -> &str {
         &self.account.username
+    }
+
+    /// The role whose users are all that this administrator may see; `None` for
+    /// everybody. See `scope`.
+    pub(in crate::web) fn role(&self) -> Option<&str> {
+        Some(self.account.role.as_str()).filter(|role| !role.is_empty())
     }
 
     /// The token that was sent.

@@ -17,6 +17,7 @@ mod paging;
 mod query;
 mod response;
 mod routes;
+mod scope;
 mod server;
 mod telemetry;
 mod token;

@@ -56,6 +56,8 @@ routes! {
     "/admins" { get: admins::list, post: admins::create }
     "/admins/{username}" { get: admins::get, put: admins::update, delete: admins::delete }
     "/admin/changepwd" { put: admins::change_password }
+    "/roles" { get: roles::list, post: roles::create }
+    "/roles/{name}" { get: roles::get, put: roles::update, delete: roles::delete }
 
     "/quotas/users/scans" { get: quotas::list_user_scans }
     "/quotas/users/{username}/scan" { post: quotas::start_user_scan }

@@ -26,6 +26,7 @@ diesel::table! {
         last_password_change -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
+        role -> Text,
     }
 }
 
@@ -41,6 +42,17 @@ diesel::table! {
         permissions -> Text,
         filters -> Text,
         last_login -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        role -> Text,
+    }
+}
+
+diesel::table! {
+    roles (id) {
+        id -> BigInt,
+        name -> Text,
+        description -> Text,
         created_at -> BigInt,
         updated_at -> BigInt,
     }
@@ -116,6 +128,7 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     admins,
+    roles,
     folders,
     quota_usage,
     account_groups,

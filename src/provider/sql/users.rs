@@ -10,6 +10,7 @@ use super::relations::{
     self, Membership, MembershipRow, MountRow, UserMount, provide_folders, relate_users,
     relations_of_users, require_groups, select_mounts, write_user_relations,
 };
+use super::roles::require_role;
 use super::schema::{
     account_groups, folders, groups_folders, quota_usage, users, users_folders, users_groups,
 };
@@ -47,6 +48,7 @@ pub struct UserRow {
     last_password_change: i64,
     created_at: i64,
     updated_at: i64,
+    role: String,
 }
 
 /// Used size, used files, time of the last change.
@@ -84,6 +86,7 @@ impl UserRow {
             last_password_change: self.last_password_change,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            role: self.role,
             username: self.username,
             ..User::default()
         })
@@ -117,6 +120,7 @@ pub struct UserRecord<'a> {
     last_password_change: Option<i64>,
     created_at: Option<i64>,
     updated_at: i64,
+    role: &'a str,
 }
 
 impl<'a> UserRecord<'a> {
@@ -147,6 +151,7 @@ impl<'a> UserRecord<'a> {
             last_password_change: Some(user.last_password_change),
             created_at: Some(user.created_at),
             updated_at: user.updated_at,
+            role: &user.role,
         })
     }
 
@@ -239,10 +244,16 @@ impl Users for SqlProvider {
         Ok(Some(Account { user, groups }))
     }
 
-    fn users(&self, page: Page) -> Result<Vec<User>> {
+    fn users(&self, page: Page, role: Option<&str>) -> Result<Vec<User>> {
         let (rows, relations) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let query = select_users!().offset(page.offset.into()).limit(page.limit.into());
+                let mut query = select_users!()
+                    .offset(page.offset.into())
+                    .limit(page.limit.into())
+                    .into_boxed();
+                if let Some(role) = role {
+                    query = query.filter(users::role.eq(role));
+                }
                 let rows: Vec<(UserRow, Counters)> = if page.descending {
                     query.order(users::username.desc()).load(conn)?
                 } else {
@@ -267,6 +278,7 @@ impl Users for SqlProvider {
         let what = format!("user {:?}", user.username);
         let record = UserRecord::new(user)?;
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &user.role);
             diesel::insert_into(users::table)
                 .values(&record)
                 .execute(conn)?;
@@ -283,6 +295,7 @@ impl Users for SqlProvider {
         let what = format!("user {:?}", user.username);
         let record = UserRecord::replacement(user)?;
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &user.role);
             let existing = users::table.filter(users::username.eq(&user.username));
             if diesel::update(existing).set(&record).execute(conn)? == 0 {
                 return Err(Aborted::from(not_found(&what)));

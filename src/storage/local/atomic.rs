@@ -71,7 +71,7 @@ pub(super) fn create(
     let temporary = Temporary { directory, name, elsewhere, target_name };
     let prepare = || {
         let (owner, mode) = match &old {
-            Some(stat) => (Some((stat.st_uid, stat.st_gid)), stat.st_mode & 0o7777),
+            Some(stat) => (Some((stat.st_uid, stat.st_gid)), attributes::mode_of_rewritten(stat)),
             None => (how.owner, how.mode),
         };
         set_owner_and_mode(&file, owner, mode)?;

@@ -21,17 +21,22 @@ use crate::storage::{
 pub struct OnDemand {
     root: PathBuf,
     temp_path: Option<PathBuf>,
+    follows_links: bool,
     opened: OnceCell<LocalStorage>,
 }
 
 impl OnDemand {
     /// As [`LocalStorage::open`], later.
     pub fn new(root: PathBuf, temp_path: Option<PathBuf>) -> Self {
-        Self { root, temp_path, opened: OnceCell::new() }
+        Self { root, temp_path, follows_links: true, opened: OnceCell::new() }
     }
 
     async fn open(&self) -> Result<&LocalStorage> {
-        let open = || LocalStorage::open_offloaded(self.root.clone(), self.temp_path.clone(), None);
+        let open = async || {
+            let (root, temp_path) = (self.root.clone(), self.temp_path.clone());
+            let storage = LocalStorage::open_offloaded(root, temp_path, None).await?;
+            if self.follows_links { Ok(storage) } else { storage.not_following() }
+        };
         self.opened.get_or_try_init(open).await
     }
 }
@@ -120,6 +125,16 @@ impl Storage for OnDemand {
 
     async fn space(&self, path: &StoragePath) -> Result<Space> {
         self.open().await?.space(path).await
+    }
+
+    async fn real_path(&self, path: &StoragePath, follow_last: bool) -> Result<StoragePath> {
+        self.open().await?.real_path(path, follow_last).await
+    }
+
+    fn without_following(&self) -> Result<Option<Arc<dyn Storage>>> {
+        let (root, temp_path) = (self.root.clone(), self.temp_path.clone());
+        let same = Self { root, temp_path, follows_links: false, opened: OnceCell::new() };
+        Ok(Some(Arc::new(same)))
     }
 
     fn is_temporary(&self, name: &[u8]) -> bool {

@@ -89,6 +89,7 @@ pub async fn dump(
         data.folders.retain(|_| wants("folders"));
         data.groups.retain(|_| wants("groups"));
         data.admins.retain(|_| wants("admins"));
+        data.roles.retain(|_| wants("roles"));
     }
     let json = backup::to_json(&data, indent)?;
     let log = logging::for_sender(&services.log, "httpd");

@@ -34,7 +34,7 @@ pub struct FolderQuotaScan {
     pub start_time: u64,
 }
 
-/// The running scans of users.
+/// The running scans of users that the caller may see.
 #[utoipa::path(
     get,
     path = "/api/v2/quotas/users/scans",
@@ -46,18 +46,22 @@ pub struct FolderQuotaScan {
         (status = 403, description = "The permission quota_scans is missing", body = ApiResponse),
     )
 )]
-pub async fn list_user_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>) -> HttpResponse {
+pub async fn list_user_scans(
+    admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+) -> Result<HttpResponse, ApiError> {
+    let visible = binding.services.users_of(&admin).names().await?;
     let scans = binding.services.quota.scans().await;
     let scans: Vec<QuotaScan> = scans
         .into_iter()
         .filter_map(|ScanReport { account, started_unix_ms }| match account {
-            AccountId::User(name) => {
+            AccountId::User(name) if visible.contains(&name) => {
                 Some(QuotaScan { username: name.to_string(), start_time: started_unix_ms })
             }
-            AccountId::Folder(_) => None,
+            AccountId::User(_) | AccountId::Folder(_) => None,
         })
         .collect();
-    HttpResponse::Ok().json(scans)
+    Ok(HttpResponse::Ok().json(scans))
 }
 
 /// The running scans of folders.
@@ -103,13 +107,14 @@ pub async fn list_folder_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>
     )
 )]
 pub async fn start_user_scan(
-    _admin: Admin<ScanQuotas>,
+    admin: Admin<ScanQuotas>,
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let services = binding.services.clone();
     must_track(&services)?;
-    let user = found(services.store.effective_user(&username).await?, "user", &username)?.user;
+    let seen = services.users_of(&admin).get(&username).await?;
+    let user = found(services.store.effective_user(&seen.username).await?, "user", &username)?.user;
     let scan = begin(&services, AccountId::user(user.username.as_str())).await?;
     services.background.clone().spawn(async move { run_user_scan(&services, &user, scan).await });
     Ok(done(StatusCode::ACCEPTED, "Scan started"))
@@ -222,13 +227,13 @@ pub enum UsageMode {
     )
 )]
 pub async fn set_user_usage(
-    _admin: Admin<ScanQuotas>,
+    admin: Admin<ScanQuotas>,
     binding: Data<Binding>,
     username: Path<String>,
     mode: Query<ModeQuery>,
     body: Body<QuotaUsage>,
 ) -> Result<HttpResponse, ApiError> {
-    change_user_usage(&binding.services, &username, body.read().await?, &mode).await
+    change_user_usage(&admin, &binding.services, &username, body.read().await?, &mode).await
 }
 
 /// Sets or changes a folder's used quota.
@@ -261,13 +266,14 @@ pub async fn set_folder_usage(
 
 /// Changes the usage of the user called `username`.
 pub async fn change_user_usage(
+    admin: &Admin<ScanQuotas>,
     services: &Services,
     username: &str,
     given: QuotaUsage,
     mode: &ModeQuery,
 ) -> Result<HttpResponse, ApiError> {
     must_track(services)?;
-    let user = found(services.store.user(username).await?, "user", username)?;
+    let user = services.users_of(admin).get(username).await?;
     change(services, AccountId::user(user.username.as_str()), given, mode).await
 }
 

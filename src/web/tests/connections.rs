@@ -9,14 +9,14 @@ use super::harness::Server;
 const CONNECTIONS: &str = "/api/v2/connections";
 
 /// An SFTP session of `username` that is uploading.
-struct Uploader {
-    connection: Connection,
-    session: SessionHandle,
+pub(super) struct Uploader {
+    pub(super) connection: Connection,
+    pub(super) session: SessionHandle,
     meter: Meter,
     _transfer: Transfer,
 }
 
-async fn uploader(server: &Server, username: &str) -> Uploader {
+pub(super) async fn uploader(server: &Server, username: &str) -> Uploader {
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
     let admission = Admission {
         peer: address("198.51.100.9:5000"),
