@@ -150,7 +150,7 @@ pub struct Ended {
     pub replaced: Option<Metadata>,
 }
 
-/// `common.upload_mode`: see the spec page on SSH and SFTP behaviour.
+/// When an upload becomes its target (`common.upload_mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Atomicity {
     /// 0: write to the target itself.

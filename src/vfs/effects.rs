@@ -13,6 +13,7 @@ use actors::{
 use async_trait::async_trait;
 
 use super::ledger;
+use super::limits::SessionLimits;
 use super::mounts::Resolved;
 use super::options::VfsServices;
 use super::policy::Policy;
@@ -59,6 +60,7 @@ pub(super) struct Origin {
     pub(super) session_id: Arc<str>,
     pub(super) protocol: Protocol,
     pub(super) services: VfsServices,
+    pub(super) limits: SessionLimits,
     client: IpAddr,
     local_addr: String,
     remote_addr: String,
@@ -73,6 +75,7 @@ impl Origin {
         (local, remote): (SocketAddr, SocketAddr),
         services: VfsServices,
     ) -> Self {
+        let limits = SessionLimits::of(policy.user(), remote.ip(), services.options().track_quota);
         Self {
             user: policy.user().clone(),
             policy,
@@ -80,6 +83,7 @@ impl Origin {
             session_id,
             protocol,
             services,
+            limits,
             client: remote.ip(),
             local_addr: local.to_string(),
             remote_addr: remote.to_string(),
@@ -355,7 +359,9 @@ impl Running {
                 elapsed_ms: Some(millis(elapsed)),
                 status: match error.map(|error| error.kind) {
                     None => FsStatus::Ok,
-                    Some(ErrorKind::QuotaExceeded) => FsStatus::QuotaExceeded,
+                    Some(ErrorKind::QuotaExceeded | ErrorKind::DownloadQuotaExceeded) => {
+                        FsStatus::QuotaExceeded
+                    }
                     Some(_) => FsStatus::Error,
                 },
                 ..origin.event(action, virtual_path, place)

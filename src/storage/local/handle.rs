@@ -184,7 +184,12 @@ impl Writer {
             // Nothing to move: an open local file answers from memory.
             return self.shared.end(&self.file, how);
         }
+        let is_quick = match &self.shared.destination {
+            Destination::Target { .. } => true,
+            Destination::Temporary(temporary) => !temporary.must_copy(),
+        };
         if how == End::Commit
+            && is_quick
             && let Some(started) = self.pace.start_asking()
         {
             // One rename.
