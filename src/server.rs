@@ -9,6 +9,7 @@ mod portable;
 mod scanner;
 mod signals;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use crate::protocol::ssh::server::{BindRequest, Parts, Service};
 use crate::provider::backup::{self, LoadMode};
 use crate::provider::{Page, Store};
 use crate::version;
-use crate::vfs::{VfsOptions, VfsServices};
+use crate::vfs::{VfsOptions, VfsServices, leftovers};
 use crate::web::{self, WebContext, WebHandle};
 use signals::{Signal, Signals};
 
@@ -265,6 +266,10 @@ impl Core {
                 )));
             }
         }
+        let started_unix_secs = chrono::Utc::now().timestamp();
+        if let Some(path) = options.temp_path.clone() {
+            tokio::spawn(remove_leftovers(path, started_unix_secs, log.clone()));
+        }
         let vfs = VfsServices::new(
             options,
             actors.quota.clone(),
@@ -272,7 +277,8 @@ impl Core {
             metrics.clone(),
             log.clone(),
         );
-        let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"));
+        let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"))
+            .with_clock(common.tz.clock());
         Ok(Self {
             store,
             login,
@@ -281,7 +287,7 @@ impl Core {
             metrics,
             log,
             log_control,
-            started_unix_secs: chrono::Utc::now().timestamp(),
+            started_unix_secs,
             stop: CancellationToken::new(),
         })
     }
@@ -397,6 +403,17 @@ impl Core {
             None => Ok(()),
             Some(failure) => Err(Error::new(ErrorKind::Internal, failure.to_string())),
         }
+    }
+}
+
+/// Cleans `common.temp_path` while the server already serves.
+async fn remove_leftovers(path: PathBuf, started_unix_secs: i64, log: slog::Logger) {
+    let log = logging::for_sender(&log, "service");
+    let shown = path.display().to_string();
+    match leftovers::remove_leftovers(path, started_unix_secs).await {
+        Ok(0) => {}
+        Ok(count) => slog::info!(log, "removed {count} unfinished uploads from {shown}"),
+        Err(error) => slog::warn!(log, "unfinished uploads may be left in {shown}: {error}"),
     }
 }
 

@@ -4,13 +4,17 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use actors::{KillReason, SessionEnd};
+use chrono::Utc;
 use russh::keys::PublicKey;
 use slog::{Logger, warn};
 
 use super::password::Passwords;
+use super::standing;
 use crate::error::{Error, Result};
-use crate::model::timestamp::now_unix_ms;
-use crate::model::{Admin, Effective, LoginMethod, LoginProtocol, Password, User, public_key};
+use crate::model::{
+    Admin, Clock, Effective, LoginMethod, LoginProtocol, Password, User, public_key,
+};
 use crate::provider::Store;
 
 /// Under which circumstances somebody logs in.
@@ -30,6 +34,7 @@ pub enum LoginFailure {
     WrongCredentials,
     Disabled,
     Expired,
+    OutsideAccessTime,
     ProtocolDenied(LoginProtocol),
     MethodDenied(LoginMethod),
     AddressDenied(IpAddr),
@@ -53,6 +58,7 @@ impl fmt::Display for LoginFailure {
             Self::WrongCredentials => f.write_str("invalid credentials"),
             Self::Disabled => f.write_str("user is disabled"),
             Self::Expired => f.write_str("user is expired"),
+            Self::OutsideAccessTime => f.write_str("login is not allowed at this time"),
             Self::ProtocolDenied(protocol) => {
                 write!(f, "protocol {} is not allowed for the user", protocol.as_str())
             }
@@ -79,12 +85,26 @@ impl From<Error> for LoginFailure {
 pub struct Login {
     store: Store,
     passwords: Passwords,
+    clock: Clock,
     log: Logger,
 }
 
 impl Login {
     pub fn new(store: Store, passwords: Passwords, log: Logger) -> Self {
-        Self { store, passwords, log }
+        Self { store, passwords, clock: Clock::default(), log }
+    }
+
+    /// The same with another clock for hours of access.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Until when an account may be connected, `None` for no end; or why it may not be
+    /// even now.
+    pub fn standing(&self, user: &User) -> Result<Option<SessionEnd>, KillReason> {
+        let now = Utc::now();
+        standing::check(user, now, self.clock)?;
+        Ok(standing::end(user, now, self.clock))
     }
 
     /// A user with a password. Takes the time of a verification whatever the
@@ -101,7 +121,7 @@ impl Login {
         let stored = user.as_ref().map_or(&none, |user| &user.password);
         // Before the gates are asked, so that a closed gate takes no less time.
         let is_right = self.passwords.verify(stored, password).await?;
-        let user = pass_gates(user, &context)?;
+        let user = pass_gates(user, &context, self.clock)?;
         if !is_right {
             return Err(LoginFailure::WrongCredentials);
         }
@@ -192,7 +212,7 @@ impl Login {
         context: &LoginContext,
     ) -> Result<(User, Vec<String>), LoginFailure> {
         let (user, left_out) = self.account(username).await?;
-        let user = pass_gates(user, context)?;
+        let user = pass_gates(user, context, self.clock)?;
         if public_key::contains(&user.public_keys, key.key_data()) {
             Ok((user, left_out))
         } else {
@@ -243,15 +263,14 @@ impl Login {
 }
 
 /// Everything about the account but its credentials: existence, status,
-/// expiration, protocol, method, address, in this order.
-fn pass_gates(user: Option<User>, context: &LoginContext) -> Result<User, LoginFailure> {
+/// expiration, hours of access, protocol, method, address, in this order.
+fn pass_gates(
+    user: Option<User>,
+    context: &LoginContext,
+    clock: Clock,
+) -> Result<User, LoginFailure> {
     let user = user.ok_or(LoginFailure::UserNotFound)?;
-    if !user.is_enabled() {
-        return Err(LoginFailure::Disabled);
-    }
-    if user.is_expired(now_unix_ms()) {
-        return Err(LoginFailure::Expired);
-    }
+    standing::check(&user, Utc::now(), clock)?;
     if user.filters.denies_protocol(context.protocol) {
         return Err(LoginFailure::ProtocolDenied(context.protocol));
     }

@@ -6,6 +6,7 @@ mod entropy;
 pub mod hash;
 mod login;
 mod password;
+mod standing;
 
 pub use default_admin::create_default_admin;
 pub use entropy::entropy_bits;

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::network;
 use super::secret::Secret;
 use super::wire::{is_default, null_is_default};
+use super::{access_time, by_source};
 use crate::error::{Error, Result};
 use crate::paths::VirtualPath;
 
@@ -212,6 +213,13 @@ impl UserFilters {
             self.start_directory =
                 if path.is_root() { String::new() } else { path.to_string_lossy().into_owned() };
         }
+        if self.max_upload_file_size < 0 {
+            let size = self.max_upload_file_size;
+            return Err(Error::invalid(format!("max_upload_file_size: {size} is negative")));
+        }
+        by_source::normalise_bandwidth(&mut self.bandwidth_limits)?;
+        by_source::normalise_transfer(&mut self.data_transfer_limits)?;
+        access_time::check(&self.access_time)?;
         if self.tls_username == "None" {
             self.tls_username.clear();
         }
@@ -278,7 +286,7 @@ pub struct DataTransferLimit {
     pub total_data_transfer: i64,
 }
 
-/// A window in which logins are allowed.
+/// A window in which the account may be connected.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct TimePeriod {
@@ -286,7 +294,7 @@ pub struct TimePeriod {
     pub day_of_week: i32,
     /// `HH:MM`.
     pub from: String,
-    /// `HH:MM`.
+    /// `HH:MM`; this minute is still open.
     pub to: String,
 }
 

@@ -5,7 +5,9 @@
 //! stored; REST input, loaded dumps and hook answers all pass through it.
 //! What an account may not yet use is listed in [`unavailable`], nowhere else.
 
+mod access_time;
 mod admin;
+mod by_source;
 mod dump;
 mod effective;
 mod filesystem;
@@ -29,10 +31,12 @@ mod user;
 mod virtual_folder;
 mod wire;
 
+pub use access_time::Clock;
 pub use admin::{
     Admin, AdminFilters, AdminGroupMapping, AdminGroupMappingOptions, AdminPermission,
     AdminPreferences,
 };
+pub use by_source::Bandwidth;
 pub use dump::{BackupData, DUMP_VERSION};
 pub use effective::{Effective, effective};
 pub use filesystem::{

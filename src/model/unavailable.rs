@@ -28,12 +28,8 @@ pub fn refuse<T>(table: &[Refusal<T>], object: &T) -> Result<()> {
 /// What users cannot use yet, neither themselves nor through a group.
 pub const USER: &[Refusal<User>] = &[
     Refusal("oidc_custom_fields", |user| !user.oidc_custom_fields.is_empty()),
-    Refusal("upload_data_transfer", |user| user.upload_data_transfer != 0),
-    Refusal("download_data_transfer", |user| user.download_data_transfer != 0),
-    Refusal("total_data_transfer", |user| user.total_data_transfer != 0),
     Refusal("filesystem.provider", |user| user.filesystem.provider != FilesystemProvider::Local),
     Refusal("filesystem.osconfig", |user| !is_default(&user.filesystem.osconfig)),
-    Refusal("filters.max_upload_file_size", |user| user.filters.max_upload_file_size != 0),
     Refusal("filters.tls_username", |user| !user.filters.tls_username.is_empty()),
     Refusal("filters.tls_certs", |user| !user.filters.tls_certs.is_empty()),
     Refusal("filters.hooks", |user| !is_default(&user.filters.hooks)),
@@ -43,8 +39,6 @@ pub const USER: &[Refusal<User>] = &[
     Refusal("filters.totp_config", |user| user.filters.totp_config.enabled),
     Refusal("filters.recovery_codes", |user| !user.filters.recovery_codes.is_empty()),
     Refusal("filters.two_factor_protocols", |user| !user.filters.two_factor_protocols.is_empty()),
-    Refusal("filters.bandwidth_limits", |user| !user.filters.bandwidth_limits.is_empty()),
-    Refusal("filters.data_transfer_limits", |user| !user.filters.data_transfer_limits.is_empty()),
     Refusal("filters.external_auth_cache_time", |user| user.filters.external_auth_cache_time != 0),
     Refusal("filters.ftp_security", |user| user.filters.ftp_security != 0),
     Refusal("filters.is_anonymous", |user| user.filters.is_anonymous),
@@ -55,7 +49,6 @@ pub const USER: &[Refusal<User>] = &[
     Refusal("filters.password_expiration", |user| user.filters.password_expiration != 0),
     Refusal("filters.password_strength", |user| user.filters.password_strength != 0),
     Refusal("filters.require_password_change", |user| user.filters.require_password_change),
-    Refusal("filters.access_time", |user| !user.filters.access_time.is_empty()),
     Refusal("filters.additional_emails", |user| !user.filters.additional_emails.is_empty()),
     // Without password and public key only methods remain that nobody can use yet.
     Refusal(

@@ -6,7 +6,7 @@ mod roles;
 use std::sync::Arc;
 
 use actors::ids::AccountId;
-use actors::ports::{Usage, UsageDelta};
+use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 
 use super::sql::SqlProvider;
 use super::{Objects, Page, Provider};
@@ -49,6 +49,9 @@ fn user(name: &str) -> User {
         permissions: Permissions::on_root([Permission::List, Permission::Any]),
         upload_bandwidth: 6,
         download_bandwidth: 7,
+        upload_data_transfer: 12,
+        download_data_transfer: 13,
+        total_data_transfer: 14,
         created_at: 8,
         updated_at: 9,
         last_login: 10,
@@ -348,6 +351,42 @@ fn usage_adds_up_and_never_goes_below_zero() {
         provider.add_user(&user("bob")).unwrap();
         assert_eq!(provider.usage(&bob).unwrap(), Usage::default());
         assert_eq!(provider.usage(&data).unwrap(), usage(7, 1, 1000));
+    });
+}
+
+#[test]
+fn what_was_transferred_adds_up_and_never_goes_below_zero() {
+    on_every_provider(|provider| {
+        let (bob, nobody) = (AccountId::user("bob"), AccountId::user("nobody"));
+        provider.add_user(&user("bob")).unwrap();
+        assert_eq!(provider.transferred(&bob).unwrap(), Transferred::default());
+        let delta = |uploaded, downloaded| TransferredDelta { uploaded, downloaded };
+        provider
+            .add_transferred(&[
+                (bob.clone(), delta(100, 2)),
+                (nobody.clone(), delta(5, 5)),
+                (bob.clone(), delta(-30, 1)),
+            ])
+            .unwrap();
+        let transferred = |uploaded, downloaded| Transferred { uploaded, downloaded };
+        assert_eq!(provider.transferred(&bob).unwrap(), transferred(70, 3));
+        assert_eq!(provider.transferred(&nobody).unwrap(), Transferred::default());
+        provider.add_transferred(&[(bob.clone(), delta(-71, i64::MAX - 3))]).unwrap();
+        assert_eq!(provider.transferred(&bob).unwrap(), transferred(0, i64::MAX as u64));
+
+        // Apart from what is stored, and shown with the user.
+        provider.add_transferred(&[(bob.clone(), delta(8, -9))]).unwrap();
+        provider.set_usage(&bob, Usage { size: 5, files: 6, updated_unix_ms: 7 }).unwrap();
+        let stored = provider.user("bob").unwrap().unwrap();
+        assert_eq!(stored.used_upload_data_transfer, 8);
+        assert_eq!(stored.used_download_data_transfer, i64::MAX - 9);
+        assert_eq!(stored.used_quota_size, 5);
+        provider.update_user(&User { total_data_transfer: 1, ..user("bob") }).unwrap();
+        let stored = provider.user("bob").unwrap().unwrap();
+        assert_eq!((stored.total_data_transfer, stored.used_upload_data_transfer), (1, 8));
+        provider.delete_user("bob").unwrap();
+        provider.add_user(&user("bob")).unwrap();
+        assert_eq!(provider.transferred(&bob).unwrap(), Transferred::default());
     });
 }
 

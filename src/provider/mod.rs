@@ -12,7 +12,7 @@ mod sql;
 mod store;
 
 use actors::ids::AccountId;
-use actors::ports::{Usage, UsageDelta};
+use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 use async_trait::async_trait;
 
 use crate::error::Result;
@@ -143,13 +143,17 @@ pub trait Roles: Send + Sync {
     fn usernames_of_role(&self, role: &str) -> Result<Vec<String>>;
 }
 
-/// What users and folders have stored. Accounts that do not exist use nothing,
+/// What users and folders have stored, and users have transferred. Accounts that do
+/// not exist use nothing,
 /// and what is written for them is dropped.
 pub trait UsageCounters: Send + Sync {
     fn usage(&self, account: &AccountId) -> Result<Usage>;
     /// Adds all deltas or none; no counter goes below zero.
     fn add_usage(&self, deltas: &[(AccountId, UsageDelta)], now_unix_ms: i64) -> Result<()>;
     fn set_usage(&self, account: &AccountId, usage: Usage) -> Result<()>;
+    fn transferred(&self, account: &AccountId) -> Result<Transferred>;
+    /// Adds all deltas or none; no counter goes below zero.
+    fn add_transferred(&self, deltas: &[(AccountId, TransferredDelta)]) -> Result<()>;
 }
 
 /// Everything at once: for dumps and for loading them.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::ids::AccountId;
-use actors::ports::{BoxError, Usage, UsageDelta, UsageStore};
+use actors::ports::{BoxError, Transferred, TransferredDelta, Usage, UsageDelta, UsageStore};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
@@ -512,6 +512,18 @@ impl UsageStore for Store {
     async fn set(&self, account: &AccountId, usage: Usage) -> Result<(), BoxError> {
         let account = account.clone();
         Ok(self.run(move |provider| provider.set_usage(&account, usage)).await?)
+    }
+
+    async fn load_transferred(&self, account: &AccountId) -> Result<Transferred, BoxError> {
+        let account = account.clone();
+        Ok(self.run(move |provider| provider.transferred(&account)).await?)
+    }
+
+    async fn add_transferred(
+        &self,
+        deltas: Vec<(AccountId, TransferredDelta)>,
+    ) -> Result<(), BoxError> {
+        Ok(self.run(move |provider| provider.add_transferred(&deltas)).await?)
     }
 }
 

@@ -43,7 +43,6 @@ pub(super) enum Operation<'p> {
     /// [`Operation::Copy`].
     ReplaceByRename(&'p VirtualPath),
     /// One file, link or directory, without what a directory holds.
-    #[allow(dead_code, reason = "decided here, for the operation that is still to come")]
     Copy(&'p VirtualPath, &'p VirtualPath),
     Symlink {
         target: &'p VirtualPath,
@@ -321,7 +320,7 @@ mod tests {
             ("overwrite", O::ReplaceByRename(&g), true),
             ("rename", O::ReplaceByRename(&g), false),
             ("copy", O::Copy(&f, &g), true),
-            ("download upload create_dirs", O::Copy(&f, &g), false),
+            ("download upload create_dirs rename", O::Copy(&f, &g), false),
             ("create_symlinks", O::Symlink { target: &f, link: &g }, true),
             ("upload", O::Symlink { target: &f, link: &g }, false),
             ("chmod", O::Chmod(&f), true),
@@ -367,6 +366,9 @@ mod tests {
             (O::Rename(Renamed::File, &path("/a"), &path("/in/a")), true),
             (O::Rename(Renamed::File, &path("/in/a"), &path("/a")), false),
             (O::Rename(Renamed::File, &path("/a"), &path("/out/a")), false),
+            (O::Copy(&path("/a"), &path("/b")), true),
+            (O::Copy(&path("/a"), &path("/in/a")), false),
+            (O::Copy(&path("/out/a"), &path("/a")), false),
             (O::Symlink { target: &path("/a"), link: &path("/in/l") }, false),
             (O::Symlink { target: &path("/in/a"), link: &path("/l") }, false),
             (O::Symlink { target: &path("/a"), link: &path("/l") }, true),

@@ -62,6 +62,7 @@ routes! {
     "/quotas/users/scans" { get: quotas::list_user_scans }
     "/quotas/users/{username}/scan" { post: quotas::start_user_scan }
     "/quotas/users/{username}/usage" { put: quotas::set_user_usage }
+    "/quotas/users/{username}/transfer-usage" { put: quotas::set_transfer_usage }
     "/quotas/folders/scans" { get: quotas::list_folder_scans }
     "/quotas/folders/{name}/scan" { post: quotas::start_folder_scan }
     "/quotas/folders/{name}/usage" { put: quotas::set_folder_usage }

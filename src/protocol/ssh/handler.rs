@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use actors::ids::Protocol;
-use actors::{Connection, KillReason};
+use actors::{Connection, KillReason, SessionEnd};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -185,6 +185,10 @@ impl Handler {
                         username: user.username.as_str().into(),
                         max_sessions: u32::try_from(user.max_sessions).unwrap_or(u32::MAX),
                         client_version: String::new(),
+                        end: self.context.login.standing(&user).unwrap_or_else(|reason| {
+                            // Closed since it passed: at the next look.
+                            Some(SessionEnd { at_unix_ms: 0, reason })
+                        }),
                     },
                 )
                 .await
@@ -506,9 +510,10 @@ impl russh::server::Handler for Handler {
         session: &mut SshSession,
     ) -> Result<(), Error> {
         self.connection.touch();
+        let is_alone = self.channels.len() == 1;
         let Some(Channel::Sftp(channel)) = self.channels.get_mut(&id) else { return Ok(()) };
         let mut out = SessionOut { session, id, failed: None };
-        let received = channel.receive(data, &mut out).await;
+        let received = channel.receive(data, is_alone, &mut out).await;
         if let Some(error) = out.failed {
             return Err(error.into());
         }

@@ -19,7 +19,7 @@ use super::schema::{
     users_folders, users_groups,
 };
 use super::usage::{self, KIND_FOLDER, KIND_USER};
-use super::users::{Counters, UserRecord, UserRow, select_users};
+use super::users::{Counters, UserCounters, UserRecord, UserRow, select_users};
 use super::{Aborted, SqlProvider, query_failed};
 use crate::error::{Error, Result};
 use crate::provider::{Backup, Objects, Restored};
@@ -38,7 +38,7 @@ impl Backup for SqlProvider {
                         .select(GroupRow::as_select())
                         .order(account_groups::name.asc())
                         .load(conn)?;
-                    let users: Vec<(UserRow, Counters)> =
+                    let users: Vec<(UserRow, UserCounters)> =
                         select_users!().order(users::username.asc()).load(conn)?;
                     let admins: Vec<AdminRow> = admins::table
                         .select(AdminRow::as_select())

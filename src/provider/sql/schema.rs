@@ -27,6 +27,9 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         role -> Text,
+        upload_data_transfer -> BigInt,
+        download_data_transfer -> BigInt,
+        total_data_transfer -> BigInt,
     }
 }
 
@@ -75,6 +78,8 @@ diesel::table! {
         used_size -> BigInt,
         used_files -> BigInt,
         updated_at -> BigInt,
+        uploaded -> BigInt,
+        downloaded -> BigInt,
     }
 }
 

@@ -49,14 +49,23 @@ pub struct UserRow {
     created_at: i64,
     updated_at: i64,
     role: String,
+    upload_data_transfer: i64,
+    download_data_transfer: i64,
+    total_data_transfer: i64,
 }
 
 /// Used size, used files, time of the last change.
 pub type Counters = (i64, i64, i64);
 
+/// The same, and what was uploaded and downloaded.
+pub type UserCounters = (i64, i64, i64, i64, i64);
+
 impl UserRow {
     /// Without its relations.
-    pub fn into_user(self, (size, files, usage_updated_at): Counters) -> Result<User> {
+    pub fn into_user(
+        self,
+        (size, files, usage_updated_at, uploaded, downloaded): UserCounters,
+    ) -> Result<User> {
         let what = format!("user {:?}", self.username);
         Ok(User {
             id: self.id,
@@ -80,6 +89,11 @@ impl UserRow {
             last_quota_update: usage_updated_at,
             upload_bandwidth: self.upload_bandwidth,
             download_bandwidth: self.download_bandwidth,
+            upload_data_transfer: self.upload_data_transfer,
+            download_data_transfer: self.download_data_transfer,
+            total_data_transfer: self.total_data_transfer,
+            used_upload_data_transfer: uploaded,
+            used_download_data_transfer: downloaded,
             filters: from_json(&what, "filters", &self.filters)?,
             filesystem: from_json(&what, "filesystem", &self.filesystem)?,
             last_login: self.last_login,
@@ -121,6 +135,9 @@ pub struct UserRecord<'a> {
     created_at: Option<i64>,
     updated_at: i64,
     role: &'a str,
+    upload_data_transfer: i64,
+    download_data_transfer: i64,
+    total_data_transfer: i64,
 }
 
 impl<'a> UserRecord<'a> {
@@ -152,6 +169,9 @@ impl<'a> UserRecord<'a> {
             created_at: Some(user.created_at),
             updated_at: user.updated_at,
             role: &user.role,
+            upload_data_transfer: user.upload_data_transfer,
+            download_data_transfer: user.download_data_transfer,
+            total_data_transfer: user.total_data_transfer,
         })
     }
 
@@ -188,7 +208,13 @@ macro_rules! select_users {
             )
             .select((
                 UserRow::as_select(),
-                (quota_usage::used_size, quota_usage::used_files, quota_usage::updated_at),
+                (
+                    quota_usage::used_size,
+                    quota_usage::used_files,
+                    quota_usage::updated_at,
+                    quota_usage::uploaded,
+                    quota_usage::downloaded,
+                ),
             ))
     };
 }
@@ -198,7 +224,7 @@ impl Users for SqlProvider {
     fn user(&self, username: &str) -> Result<Option<User>> {
         let (found, relations) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let found: Option<(UserRow, Counters)> =
+                let found: Option<(UserRow, UserCounters)> =
                     select_users!().filter(users::username.eq(username)).first(conn).optional()?;
                 Ok::<_, DieselError>((found, relations_of_users!(conn, eq, username)))
             })
@@ -213,7 +239,7 @@ impl Users for SqlProvider {
     fn account(&self, username: &str) -> Result<Option<Account>> {
         let (found, relations, groups) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let found: Option<(UserRow, Counters)> =
+                let found: Option<(UserRow, UserCounters)> =
                     select_users!().filter(users::username.eq(username)).first(conn).optional()?;
                 let relations = relations_of_users!(conn, eq, username);
                 // Most users have no group, and their logins ask no further.
@@ -254,7 +280,7 @@ impl Users for SqlProvider {
                 if let Some(role) = role {
                     query = query.filter(users::role.eq(role));
                 }
-                let rows: Vec<(UserRow, Counters)> = if page.descending {
+                let rows: Vec<(UserRow, UserCounters)> = if page.descending {
                     query.order(users::username.desc()).load(conn)?
                 } else {
                     query.order(users::username.asc()).load(conn)?

@@ -3,14 +3,16 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
-use actors::{AccountId, Scan, ScanRefused, ScanReport, SetMode, SetUsageError, Usage};
+use actors::{
+    AccountId, Scan, ScanRefused, ScanReport, SetMode, SetUsageError, Transferred, Usage,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::config::TrackQuota;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging;
-use crate::model::{Folder, QuotaUsage, User};
+use crate::model::{Folder, QuotaUsage, TransferQuotaUsage, User};
 use crate::web::api::found;
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, ScanQuotas};
@@ -198,6 +200,21 @@ pub struct ModeQuery {
     mode: Option<String>,
 }
 
+impl ModeQuery {
+    fn checked(&self) -> Result<SetMode, ApiError> {
+        match self.mode.as_deref() {
+            None | Some("" | "reset") => Ok(SetMode::Reset),
+            Some("add") => Ok(SetMode::Add),
+            Some(_) => Err(ApiError::bad_request("mode: must be reset or add")),
+        }
+    }
+}
+
+fn amount(field: &str, value: i64) -> Result<u64, ApiError> {
+    u64::try_from(value)
+        .map_err(|_| ApiError::bad_request(format!("{field}: must not be negative")))
+}
+
 /// The values of `mode`, for the document.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -263,6 +280,45 @@ pub async fn set_folder_usage(
     change_folder_usage(&binding.services, &name, body.read().await?, &mode).await
 }
 
+/// Sets or changes what a user has transferred.
+#[utoipa::path(
+    put,
+    path = "/api/v2/quotas/users/{username}/transfer-usage",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user"), ModeQuery),
+    request_body = TransferQuotaUsage,
+    responses(
+        (status = 200, description = "The usage was changed", body = ApiResponse),
+        (status = 400, description = "The body or the mode is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing, or usage is not tracked",
+            body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+    )
+)]
+pub async fn set_transfer_usage(
+    _admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+    username: Path<String>,
+    mode: Query<ModeQuery>,
+    body: Body<TransferQuotaUsage>,
+) -> Result<HttpResponse, ApiError> {
+    let services = &binding.services;
+    let given = body.read().await?;
+    must_track(services)?;
+    let user = found(services.store.user(&username).await?, "user", &username)?;
+    let given = Transferred {
+        uploaded: amount("used_upload_data_transfer", given.used_upload_data_transfer)?,
+        downloaded: amount("used_download_data_transfer", given.used_download_data_transfer)?,
+    };
+    let account = AccountId::user(user.username.as_str());
+    match services.quota.set_transferred(account, given, mode.checked()?).await {
+        Ok(()) => Ok(ok("Quota updated")),
+        Err(refused) => Err(unavailable(refused)),
+    }
+}
+
 /// Changes the usage of the user called `username`.
 pub async fn change_user_usage(
     admin: &Admin<ScanQuotas>,
@@ -294,15 +350,7 @@ async fn change(
     given: QuotaUsage,
     mode: &ModeQuery,
 ) -> Result<HttpResponse, ApiError> {
-    let mode = match mode.mode.as_deref() {
-        None | Some("" | "reset") => SetMode::Reset,
-        Some("add") => SetMode::Add,
-        Some(_) => return Err(ApiError::bad_request("mode: must be reset or add")),
-    };
-    let amount = |field: &str, value: i64| {
-        u64::try_from(value)
-            .map_err(|_| ApiError::bad_request(format!("{field}: must not be negative")))
-    };
+    let mode = mode.checked()?;
     let usage = Usage {
         size: amount("used_quota_size", given.used_quota_size)?,
         files: amount("used_quota_files", given.used_quota_files)?,

@@ -102,7 +102,8 @@ pub async fn get(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UpdateQuery {
-    /// 1 closes the user's sessions once the change is stored.
+    /// 1 closes the user's sessions once the change is stored. Those of a user who may not
+    /// be connected any more are closed in any case.
     #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
     disconnect: Option<String>,
 }
@@ -138,9 +139,7 @@ pub async fn update(
     let mut user = body.read().await?;
     user.username = stored.username;
     let user = users.replace(user).await?;
-    if disconnect {
-        services.registry.kill_user(&user.username, KillReason::AccountChanged).await;
-    }
+    services.follow_change(&user, disconnect).await;
     Ok(ok("User updated"))
 }
 
@@ -167,7 +166,7 @@ pub async fn delete(
     let users = services.users_of(&admin);
     let user = users.get(&username).await?;
     users.delete(&user.username).await?;
-    services.registry.kill_user(&user.username, KillReason::AccountChanged).await;
+    services.registry.kill_user(&user.username, KillReason::AccountDeleted).await;
     services.quota.forget(AccountId::user(user.username)).await;
     Ok(ok("User deleted"))
 }
