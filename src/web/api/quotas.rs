@@ -115,8 +115,7 @@ pub async fn start_user_scan(
 ) -> Result<HttpResponse, ApiError> {
     let services = binding.services.clone();
     must_track(&services)?;
-    let seen = services.users_of(&admin).get(&username).await?;
-    let user = found(services.store.effective_user(&seen.username).await?, "user", &username)?.user;
+    let user = services.users_of(&admin).effective(&username).await?;
     let scan = begin(&services, AccountId::user(user.username.as_str())).await?;
     services.background.clone().spawn(async move { run_user_scan(&services, &user, scan).await });
     Ok(done(StatusCode::ACCEPTED, "Scan started"))
