@@ -39,7 +39,7 @@ pub use environment::Environment;
 pub use httpd::{HttpdBinding, HttpdConfig};
 pub use load::{ConfigDir, Loaded, Sources, load};
 pub use setting::Secret;
-pub use sftpd::{SftpdBinding, SftpdConfig};
+pub use sftpd::{SSH_COMMANDS, SftpdBinding, SftpdConfig, check_ssh_commands};
 pub use telemetry::TelemetryConfig;
 
 use setting::section;

@@ -38,10 +38,14 @@ section! {
         /// File whose content is shown to clients before they authenticate. Empty for none.
         pub login_banner_file: String = String::new();
 
-        /// SSH commands that accounts may run. `*` enables all that are supported. This version
-        /// supports none yet and refuses them all; `scp` works in its SFTP mode.
+        /// SSH commands that accounts may run: `md5sum`, `sha1sum`, `sha256sum`, `sha384sum`,
+        /// `sha512sum`, `cd`, `pwd`, `scp`, `sftpgo-copy`, `sftpgo-remove`, and the programs
+        /// `rsync`, `git-receive-pack`, `git-upload-pack` and `git-upload-archive`, which must
+        /// be installed. `*` enables all of them. `scp` is its old protocol; clients that use
+        /// SFTP need none of these.
         pub enabled_ssh_commands: Vec<String> =
-            ["md5sum", "sha1sum", "sha256sum", "cd", "pwd", "scp"].map(String::from).to_vec();
+            ["md5sum", "sha1sum", "sha256sum", "cd", "pwd", "scp"].map(String::from).to_vec(),
+            check check_ssh_commands;
 
         /// Offer keyboard-interactive authentication, which asks for the password.
         pub keyboard_interactive_authentication: bool = true;
@@ -62,6 +66,35 @@ section! {
 
         /// Apply the PROXY protocol settings of `common`, once these are switched on.
         pub apply_proxy_config: bool = true;
+    }
+}
+
+/// The names that `enabled_ssh_commands` knows, besides `*`.
+pub const SSH_COMMANDS: [&str; 14] = [
+    "md5sum",
+    "sha1sum",
+    "sha256sum",
+    "sha384sum",
+    "sha512sum",
+    "cd",
+    "pwd",
+    "scp",
+    "sftpgo-copy",
+    "sftpgo-remove",
+    "rsync",
+    "git-receive-pack",
+    "git-upload-pack",
+    "git-upload-archive",
+];
+
+/// Whether all names are known; a list with a misspelt one would enable less than it says.
+pub fn check_ssh_commands(names: &[String]) -> Result<(), String> {
+    match names.iter().find(|name| *name != "*" && !SSH_COMMANDS.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let known = SSH_COMMANDS.join(", ");
+            Err(format!("unknown SSH command {unknown:?}; known are * and {known}"))
+        }
     }
 }
 

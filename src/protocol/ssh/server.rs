@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::algorithms::Algorithms;
+use super::exec;
 use super::handler::Handler;
 use super::host_keys::{self, HostKey};
 use super::kill::KillableStream;
@@ -53,6 +54,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     pub log: slog::Logger,
     pub algorithms: Algorithms,
+    /// What may be run besides SFTP.
+    pub commands: exec::Enabled,
     /// The authentication methods a client is offered.
     pub methods: MethodSet,
     pub banner: Option<String>,
@@ -178,6 +181,7 @@ pub fn start(
         metrics: parts.metrics,
         log: parts.log,
         algorithms: algorithms.clone(),
+        commands: exec::Enabled::from_config(&config.enabled_ssh_commands),
         methods,
         banner,
         max_auth_tries: tries,
