@@ -191,7 +191,8 @@ fn a_full_disk_is_a_clean_error() {
         if mode != "0" {
             assert_eq!(fs::read(home.join("small")).unwrap(), vec![1; 500_000], "mode {mode}");
         }
-        server.sftp_ok("alice", &format!("put {l}/small again\n"));
+        // In place the old file was spoilt, and what arrived of the new one fills the disk.
+        server.sftp_ok("alice", &format!("rm small\nput {l}/small again\n"));
     }
 }
 

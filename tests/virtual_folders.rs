@@ -94,7 +94,7 @@ fn a_shared_folder_counts_once_and_limits_each_user_by_itself() {
     let user = |folders: &[Value]| json!({"public_keys": [public_key()], "quota_size": 1_000_000, "virtual_folders": folders});
     let private = mount("private", "/mine", -1, -1);
     server.add_user("alice", user(&[mount("shared", "/shared", 0, 0), private]));
-    server.add_user("bob", user(&[mount("shared", "/deep/in/side", 500_000, 0)]));
+    server.add_user("bob", user(&[mount("shared", "/deep/in/side", 512_000, 0)]));
     let local = tempfile::tempdir().unwrap();
     fs::write(local.path().join("big"), vec![1; 600_000]).unwrap();
     fs::write(local.path().join("small"), vec![1; 100_000]).unwrap();
@@ -124,7 +124,59 @@ fn a_shared_folder_counts_once_and_limits_each_user_by_itself() {
     });
     assert_eq!(used(&server, "/users/alice"), (100_000, 1));
     let df = server.sftp_ok("bob", "df deep/in/side\n");
-    assert!(df.contains("488"), "500,000 bytes are 488 KB: {df}");
+    let size = df.lines().last().and_then(|line| line.split_whitespace().next());
+    assert_eq!(size, Some("500"), "512,000 bytes are 500 KB: {df}");
+}
+
+/// Where there are two file systems to test with.
+#[test]
+fn a_rename_to_another_file_system_moves_all_of_it() {
+    use std::os::unix::fs::MetadataExt;
+    if !has("sftp") {
+        return;
+    }
+    let server = TestServer::start();
+    let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    if device(other.path()) == device(server.dir()) {
+        return;
+    }
+    let folder = json!({"name": "other", "mapped_path": other.path()});
+    assert_eq!(server.api().post("/folders", &folder).0, 201);
+    let folders = [mount("other", "/other", 0, 0)];
+    let user = json!({
+        "public_keys": [public_key()], "quota_size": 100_000_000, "virtual_folders": folders,
+    });
+    server.add_user("alice", user);
+    let content: Vec<u8> = (0..20_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("big"), &content).unwrap();
+    fs::write(local.path().join("small"), "x").unwrap();
+    let l = local.path().display();
+    server.sftp_ok(
+        "alice",
+        &format!(
+            "mkdir t\nmkdir t/empty\nmkdir t/sub\nput -p {l}/big t/sub/big\nput {l}/small t/small\n\
+             symlink t/small t/link\nrename t/small single\nput {l}/small t/small\n"
+        ),
+    );
+    eventually("the user", || used(&server, "/users/alice") == (20_000_002, 3));
+    let before = fs::metadata(server.home("alice").join("t/sub/big")).unwrap();
+    server.sftp_ok("alice", "rename single other/single\nrename t other/t\n");
+    assert_eq!(fs::read(other.path().join("t/sub/big")).unwrap(), content);
+    assert_eq!(read(&other.path().join("t/small")), "x");
+    assert_eq!(read(&other.path().join("single")), "x");
+    assert!(other.path().join("t/empty").is_dir());
+    let after = fs::metadata(other.path().join("t/sub/big")).unwrap();
+    assert_eq!((after.mtime(), after.mode()), (before.mtime(), before.mode()));
+    eventually("the folder", || used(&server, "/folders/other") == (20_000_002, 3));
+    eventually("the user", || used(&server, "/users/alice") == (0, 0));
+    // The link has stayed, and nothing else.
+    assert_eq!(listed(&server, "alice", "/t"), ["/t/link"]);
+    server.sftp_ok("alice", "rm t/link\nrmdir t\nrename other/t back\n");
+    assert_eq!(fs::read(server.home("alice").join("back/sub/big")).unwrap(), content);
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
+    eventually("the user", || used(&server, "/users/alice") == (20_000_001, 2));
 }
 
 #[test]

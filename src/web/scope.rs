@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use crate::error::{Error, ErrorKind};
 use crate::model::User;
 use crate::provider::{Page, Store};
 use crate::web::api::found;
@@ -42,6 +43,16 @@ impl VisibleUsers<'_> {
         let user = self.store.user(username).await?;
         let visible = user.filter(|user| self.role.is_none_or(|role| user.role == role));
         Ok(self.shown(found(visible, "user", username)?))
+    }
+
+    /// One of them with what it inherits from its groups.
+    ///
+    /// # Errors
+    /// As [`VisibleUsers::get`].
+    pub async fn effective(&self, username: &str) -> Result<User, ApiError> {
+        let seen = self.get(username).await?;
+        let effective = self.store.effective_user(&seen.username).await?;
+        Ok(self.shown(found(effective, "user", username)?.user))
     }
 
     /// Adds a user, which gets the role of the administrator.
@@ -83,6 +94,14 @@ impl VisibleUsers<'_> {
         }))
     }
 
+    /// Of an error that may name users of other roles, only what happened: `told`.
+    pub fn told(&self, error: Error, told: &str) -> ApiError {
+        match (self.role, error.kind()) {
+            (Some(_), ErrorKind::Conflict) => ApiError::from(Error::new(ErrorKind::Conflict, told)),
+            _ => error.into(),
+        }
+    }
+
     /// Puts the user under the role of the administrator; one without a role may
     /// choose any.
     fn claim(&self, user: &mut User) -> Result<(), ApiError> {
@@ -113,6 +132,11 @@ impl VisibleNames {
         self.0.as_ref().is_none_or(|names| names.contains(username))
     }
 
+    /// Whether nobody is hidden.
+    pub fn are_all(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Takes the other names out of `usernames`.
     pub fn retain(&self, usernames: &mut Vec<String>) {
         usernames.retain(|username| self.contains(username));
@@ -136,7 +160,16 @@ mod tests {
                 continue;
             }
             let code: String = code.split_whitespace().collect();
-            for call in ["user", "users", "add_user", "update_user", "delete_user", "snapshot"] {
+            for call in [
+                "user",
+                "users",
+                "account",
+                "effective_user",
+                "add_user",
+                "update_user",
+                "delete_user",
+                "snapshot",
+            ] {
                 let call = format!("store.{call}(");
                 assert!(!code.contains(&call), "{}: {call}", path.display());
             }

@@ -299,6 +299,46 @@ async fn sessions_of_other_roles_are_neither_seen_nor_closed() {
 }
 
 #[actix_web::test]
+async fn folders_and_groups_name_only_users_of_the_role() {
+    let server = Server::start().await;
+    let (root, sam) = two_roles(&server).await;
+    let folder = json!({"name": "shared", "mapped_path": "/srv/shared"});
+    root.post("/api/v2/folders", folder).await.object(201);
+    root.post("/api/v2/groups", json!({"name": "staff"})).await.object(201);
+    for (name, role) in [("ann", "sales"), ("bob", "it")] {
+        let mut member = user(name, role);
+        member["virtual_folders"] = json!([{"name": "shared", "virtual_path": "/shared"}]);
+        member["groups"] = json!([{"name": "staff", "type": 2}]);
+        root.put(&format!("/api/v2/users/{name}"), member).await.done(200);
+    }
+    let mut keeper = admin("keeper", "", &["view_users"]);
+    keeper["groups"] = json!([{"name": "staff", "options": {}}]);
+    root.post("/api/v2/admins", keeper).await.object(201);
+
+    for (path, all) in
+        [("/api/v2/folders", json!(["ann", "bob"])), ("/api/v2/groups", json!(["ann", "bob"]))]
+    {
+        let name = if path.ends_with("folders") { "shared" } else { "staff" };
+        for (client, users) in [(&root, &all), (&sam, &json!(["ann"]))] {
+            let list = client.get(path).await;
+            let one = client.get(&format!("{path}/{name}")).await;
+            for object in [&list.object(200)[0], one.object(200)] {
+                assert_eq!(&object["users"], users, "{object}");
+            }
+            assert_eq!(one.text.contains("keeper"), client.token == root.token && name == "staff");
+            assert_eq!(list.text.contains("keeper"), client.token == root.token && name == "staff");
+        }
+    }
+    let answer = sam.get("/api/v2/users/ann").await;
+    assert!(!answer.object(200).to_string().contains("bob"), "{}", answer.text);
+
+    // Nor does a refusal.
+    let told = sam.delete("/api/v2/groups/staff").await;
+    assert_eq!(told.refused(409), "group \"staff\": users are in it");
+    assert!(root.delete("/api/v2/groups/staff").await.refused(409).contains("bob"));
+}
+
+#[actix_web::test]
 async fn dumps_carry_roles() {
     let server = Server::start().await;
     let (root, _) = two_roles(&server).await;
