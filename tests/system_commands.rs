@@ -348,6 +348,56 @@ fn the_quota_ends_rsync_and_is_measured_afterwards() {
     rsync_ok(&server, &["-a", "host:tree", &shown(&local.path().join("back"))]);
 }
 
+#[test]
+fn programs_run_as_the_account() {
+    if !has("rsync") || !has("ssh") || !has("git") {
+        return;
+    }
+    let local = tempfile::tempdir().unwrap();
+    if fs::metadata(local.path()).unwrap().uid() != 0 {
+        eprintln!("skipped: only root can change users");
+        return;
+    }
+    let (server, _local) = ready(json!({"uid": 12345, "gid": 23456}));
+    for dir in [server.dir().to_owned(), server.homes()] {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let home = server.home("alice");
+    std::os::unix::fs::chown(&home, Some(12345), Some(23456)).unwrap();
+    let tree = local.path().join("tree");
+    make_tree(&tree);
+    rsync_ok(&server, &["-a", &(shown(&tree) + "/"), "host:tree"]);
+    let owner = |path: &Path| {
+        let found = fs::metadata(path).unwrap();
+        (found.uid(), found.gid())
+    };
+    assert_eq!(owner(&home.join("tree/a/1")), (12345, 23456));
+    // What is not the account's stays so.
+    fs::write(home.join("tree/foreign"), "secret").unwrap();
+    fs::set_permissions(home.join("tree/foreign"), fs::Permissions::from_mode(0o600)).unwrap();
+    let back = local.path().join("back");
+    let out = rsync(&server, &["-a", "host:tree/", &shown(&back)]);
+    assert_eq!(out.status.code(), Some(23), "{}", text(&out));
+    assert!(!back.join("foreign").exists() && back.join("a/1").exists());
+    // A repository of somebody else can be read, and one of the account written.
+    let (bare, work) = {
+        git_ok(&server, &home, &["init", "-q", "--bare", "repo.git"]);
+        run(Command::new("chown").args(["-R", "12345:23456"]).arg(home.join("repo.git")));
+        git_ok(&server, local.path(), &["clone", "-q", "URL/repo.git", "work"]);
+        (home.join("repo.git"), local.path().join("work"))
+    };
+    fs::write(work.join("file"), "content").unwrap();
+    git_ok(&server, &work, &["add", "."]);
+    git_ok(&server, &work, &["commit", "-q", "-m", "first"]);
+    git_ok(&server, &work, &["push", "-q", "origin", "HEAD:master"]);
+    assert_eq!(owner(&bare.join("refs/heads/master")), (12345, 23456));
+    run(Command::new("chown").args(["-R", "0:0"]).arg(&bare));
+    git_ok(&server, local.path(), &["clone", "-q", "URL/repo.git", "again"]);
+    fs::write(work.join("file"), "changed").unwrap();
+    git_ok(&server, &work, &["commit", "-q", "-a", "-m", "second"]);
+    assert!(!git(&server, &work, &["push", "origin", "HEAD:master"]).status.success());
+}
+
 /// The processes that the server has started.
 fn children(server: &TestServer) -> Vec<String> {
     let out = Command::new("ps")
@@ -564,7 +614,7 @@ fn a_hostile_repository_runs_nothing() {
     let _ = git(&server, &work, &["push", &direct, "HEAD:refs/heads/control"]);
     let remote = format!("--remote={direct}");
     let _ = git(&server, &work, &["archive", "--format=evil", &remote, "master"]);
-    for mark in ["pre-receive", "alternaterefs", "filterdirect", "tarevil"] {
+    for mark in ["pre-receive", "alternaterefs", "filterprocess", "tarevil"] {
         assert!(ran().iter().any(|name| name == mark), "{mark} is no danger: {:?}", ran());
     }
     fs::remove_dir_all(&marks).unwrap();

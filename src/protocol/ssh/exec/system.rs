@@ -7,11 +7,11 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, fchdir, kill_process_group, umask};
+use rustix::process::{
+    Pid, Signal, WaitOptions, fchdir, kill_process_group, test_kill_process_group, umask, waitpgid,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
@@ -29,6 +29,9 @@ use crate::vfs::{Changes, Session, SystemCommand, SystemCommandRoot};
 
 /// Passed on at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// What a program gets to clean up after it was asked to end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// How a program is started.
 struct Plan {
@@ -210,20 +213,67 @@ fn exit_mark() -> (CancellationToken, DropGuard) {
     (exited.clone(), exited.drop_guard())
 }
 
-/// A running program and what it started; killed when dropped before its end.
-struct Group {
-    leader: Option<Pid>,
-    has_ended: Arc<AtomicBool>,
+/// A running program and what it started. Dropped before its end, it is asked to end.
+struct Running {
+    unwanted: CancellationToken,
+    ended: oneshot::Receiver<io::Result<ExitStatus>>,
 }
 
-impl Drop for Group {
+impl Drop for Running {
     fn drop(&mut self) {
-        // Until the leader is reaped its number belongs to nobody else.
-        if let Some(leader) = self.leader
-            && !self.has_ended.load(Ordering::Acquire)
-        {
-            let _ = kill_process_group(leader, Signal::KILL);
+        self.unwanted.cancel();
+    }
+}
+
+impl Running {
+    /// The end is seen by a task of its own, so that none stays a zombie whatever becomes
+    /// of its client. `guard` is dropped when the last process is gone.
+    fn watch(mut child: Child, guard: DropGuard) -> Self {
+        let unwanted = CancellationToken::new();
+        let (tell, ended) = oneshot::channel();
+        let running = Self { unwanted: unwanted.clone(), ended };
+        tokio::spawn(async move {
+            let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+            let status = tokio::select! {
+                status = child.wait() => status,
+                () = end_by_signals(leader, unwanted) => child.wait().await,
+            };
+            let _ = tell.send(status);
+            if let Some(leader) = leader {
+                sweep(leader).await;
+            }
+            drop(guard);
+        });
+        running
+    }
+}
+
+/// Once the program is not wanted any more: lets it remove its temporary files, and kills
+/// it if it takes too long. Its number is nobody else's as long as it is not waited for.
+async fn end_by_signals(leader: Option<Pid>, unwanted: CancellationToken) {
+    unwanted.cancelled().await;
+    let Some(leader) = leader else { return };
+    let _ = kill_process_group(leader, Signal::TERM);
+    tokio::time::sleep(LAST_WORDS).await;
+    let _ = kill_process_group(leader, Signal::KILL);
+}
+
+/// Waits until what the program had started is gone too, and kills what stays. As long as
+/// one of them is there, the group's number is nobody else's.
+async fn sweep(group: Pid) {
+    const STEP: Duration = Duration::from_millis(10);
+    let deadline = tokio::time::Instant::now() + LAST_WORDS;
+    loop {
+        // Orphans are ours only where we are the first process of a container.
+        while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+        if test_kill_process_group(group).is_err() {
+            return;
         }
+        if tokio::time::Instant::now() > deadline {
+            let _ = kill_process_group(group, Signal::KILL);
+            return;
+        }
+        tokio::time::sleep(STEP).await;
     }
 }
 
@@ -238,10 +288,8 @@ async fn run(
         slog::warn!(io.log, "a system command could not be started: {error}");
         not_started(error)
     })?;
-    let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let group = Group { leader, has_ended: Arc::default() };
-    let ended = reap(child, group.has_ended.clone(), guard);
+    let mut running = Running::watch(child, guard);
 
     let feeding = async {
         match feed(stdin, &mut io.input, &command).await {
@@ -256,7 +304,7 @@ async fn run(
             pass_on(stderr, &mut io.stderr, None),
         );
         let (out, err) = tokio::join!(out, err);
-        let status = ended.await;
+        let status = (&mut running.ended).await;
         out.and(err).map(|()| status)
     };
     let status = tokio::select! {
@@ -269,23 +317,6 @@ async fn run(
         Ok(Err(error)) => Err(not_started(error)),
         Err(_) => Err(Failure::Gone),
     }
-}
-
-/// Waits for the program in a task of its own, so that none stays a zombie whatever
-/// becomes of its client.
-fn reap(
-    mut child: Child,
-    has_ended: Arc<AtomicBool>,
-    guard: DropGuard,
-) -> oneshot::Receiver<io::Result<ExitStatus>> {
-    let (tell, ended) = oneshot::channel();
-    tokio::spawn(async move {
-        let status = child.wait().await;
-        has_ended.store(true, Ordering::Release);
-        drop(guard);
-        let _ = tell.send(status);
-    });
-    ended
 }
 
 /// As a shell counts: 128 and the signal that ended it.
