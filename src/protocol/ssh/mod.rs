@@ -1,9 +1,10 @@
 //! SSH: transport and authentication by russh, everything above by us.
 //!
-//! `server`, `handler` and `kill` are the only files that know russh; `sftp` sits on
-//! the narrow traits in `sftp::engine`.
+//! `server`, `handler`, `authentication` and `kill` are the only files that know russh;
+//! `sftp` sits on the narrow traits in `sftp::engine`.
 
 pub mod algorithms;
+pub mod authentication;
 pub mod handler;
 pub mod host_keys;
 pub mod kill;
