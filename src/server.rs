@@ -354,10 +354,13 @@ impl Core {
                 signal = signals.next() => match signal {
                     Signal::Stop => break None,
                     Signal::Reload => {
-                        // Nothing that this version reads can be reloaded without a
-                        // restart yet; connections are never dropped.
+                        // Connections are never dropped, and what cannot be read is
+                        // left as it was.
                         tell_systemd(&[sd_notify::NotifyState::Reloading]);
                         slog::info!(log, "reload requested");
+                        if let Err(error) = ssh.reload() {
+                            slog::error!(log, "{error}");
+                        }
                         tell_systemd(&[sd_notify::NotifyState::Ready]);
                     }
                     Signal::RotateLog => {

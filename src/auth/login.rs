@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use russh::keys::PublicKey;
+use russh::keys::ssh_key::Certificate;
 use slog::{Logger, warn};
 
+use super::certificates::{CertificateRefusal, UserCertificates};
 use super::password::Passwords;
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_ms;
@@ -33,6 +35,8 @@ pub enum LoginFailure {
     ProtocolDenied(LoginProtocol),
     MethodDenied(LoginMethod),
     AddressDenied(IpAddr),
+    /// A certificate that proves nothing here.
+    Certificate(CertificateRefusal),
     /// Somebody changed the account during the login.
     Changed,
     /// The store or the hashing failed; nobody is to blame for the attempt.
@@ -60,6 +64,7 @@ impl fmt::Display for LoginFailure {
                 write!(f, "login method {} is not allowed for the user", method.as_str())
             }
             Self::AddressDenied(ip) => write!(f, "login from {ip} is not allowed for the user"),
+            Self::Certificate(refusal) => refusal.fmt(f),
             Self::Changed => f.write_str("user was changed meanwhile"),
             Self::Unavailable(error) => write!(f, "login could not be checked: {error}"),
         }
@@ -72,6 +77,15 @@ impl From<Error> for LoginFailure {
     fn from(error: Error) -> Self {
         Self::Unavailable(error)
     }
+}
+
+/// What a key has opened.
+#[derive(Debug)]
+pub enum KeyLogin {
+    /// The account. It has no hash.
+    Whole(Arc<User>),
+    /// Nothing yet: one of these has to be completed.
+    FirstStep(Vec<LoginMethod>),
 }
 
 /// Checks logins. Cheap to clone.
@@ -120,16 +134,32 @@ impl Login {
         self.user_with_key(username, key, &context).await.map(drop)
     }
 
-    /// A user with a key; the caller has verified the signature. The user
-    /// returned has no hash.
+    /// A user with a key; the caller has verified the signature.
     pub async fn public_key(
         &self,
         username: &str,
         key: &PublicKey,
         context: LoginContext,
-    ) -> Result<Arc<User>, LoginFailure> {
-        let user = self.user_with_key(username, key, &context).await?;
-        Ok(self.admit(user).await)
+    ) -> Result<KeyLogin, LoginFailure> {
+        let (user, steps) = self.user_with_key(username, key, &context).await?;
+        Ok(self.key_was_right(user, steps).await)
+    }
+
+    /// A user with a certificate; the caller has verified that the client holds its key.
+    pub async fn certificate(
+        &self,
+        username: &str,
+        certificate: &Certificate,
+        trusted: &UserCertificates,
+        context: LoginContext,
+    ) -> Result<KeyLogin, LoginFailure> {
+        let (user, steps) = self.user_for_key(username, &context).await?;
+        let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
+        // The account's own name: the one asked for may be another spelling of it.
+        trusted
+            .check(certificate, &user.username, context.ip, now_unix_secs)
+            .map_err(LoginFailure::Certificate)?;
+        Ok(self.key_was_right(user, steps).await)
     }
 
     /// Whether an account that has just passed is still as it was: to be asked once
@@ -178,13 +208,33 @@ impl Login {
         username: &str,
         key: &PublicKey,
         context: &LoginContext,
-    ) -> Result<User, LoginFailure> {
-        let user = self.store.user(username).await?;
-        let user = pass_gates(user, context)?;
+    ) -> Result<(User, Vec<LoginMethod>), LoginFailure> {
+        let (user, steps) = self.user_for_key(username, context).await?;
         if public_key::contains(&user.public_keys, key.key_data()) {
-            Ok(user)
+            Ok((user, steps))
         } else {
             Err(LoginFailure::WrongCredentials)
+        }
+    }
+
+    /// A user who may try a key, and what has to follow the key.
+    async fn user_for_key(
+        &self,
+        username: &str,
+        context: &LoginContext,
+    ) -> Result<(User, Vec<LoginMethod>), LoginFailure> {
+        let user = self.store.user(username).await?;
+        let steps = user.as_ref().map_or_else(Vec::new, |user| user.filters.two_step_methods());
+        let method = steps.first().copied().unwrap_or(context.method);
+        let user = pass_gates(user, &LoginContext { method, ..*context })?;
+        Ok((user, steps))
+    }
+
+    async fn key_was_right(&self, user: User, steps: Vec<LoginMethod>) -> KeyLogin {
+        if steps.is_empty() {
+            KeyLogin::Whole(self.admit(user).await)
+        } else {
+            KeyLogin::FirstStep(steps)
         }
     }
 

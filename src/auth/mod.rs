@@ -1,13 +1,15 @@
 //! Who may log in: passwords and their hashes, keys, and the gates of an account.
 
 mod cache;
+mod certificates;
 mod default_admin;
 mod entropy;
 pub mod hash;
 mod login;
 mod password;
 
+pub use certificates::{CertificateRefusal, UserCertificates};
 pub use default_admin::create_default_admin;
 pub use entropy::entropy_bits;
-pub use login::{Login, LoginContext, LoginFailure};
+pub use login::{KeyLogin, Login, LoginContext, LoginFailure};
 pub use password::{MAX_PASSWORD_LEN, Passwords};

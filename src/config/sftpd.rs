@@ -20,6 +20,10 @@ section! {
         /// generated, and so is an `id_ecdsa` that this list names.
         pub host_keys: Vec<String> = Vec::new();
 
+        /// Files with host certificates, made with `ssh-keygen -s CA -h`. Each is presented
+        /// instead of the host key it was made for; those of other keys are ignored.
+        pub host_certificates: Vec<String> = Vec::new();
+
         /// Host key algorithms to offer. Empty for the secure defaults.
         pub host_key_algorithms: Vec<String> = Vec::new();
 
@@ -34,6 +38,14 @@ section! {
 
         /// Algorithms accepted for the public keys of accounts. Empty for the secure defaults.
         pub public_key_algorithms: Vec<String> = Vec::new();
+
+        /// Files with the public keys of authorities whose user certificates open the accounts
+        /// that they name as principals.
+        pub trusted_user_ca_keys: Vec<String> = Vec::new();
+
+        /// File with the revoked user certificates: a JSON list of the fingerprints (`SHA256:…`)
+        /// of their public keys, or of authorities. Read again on SIGHUP. Empty for none.
+        pub revoked_user_certs_file: String = String::new();
 
         /// File whose content is shown to clients before they authenticate. Empty for none.
         pub login_banner_file: String = String::new();
@@ -78,9 +90,6 @@ fn check_banner(banner: &str) -> Result<(), String> {
 
 /// Known settings of features that this version lacks, at the values that leave them off.
 pub const LATER: &str = r#"{
-    "host_certificates": [],
-    "trusted_user_ca_keys": [],
-    "revoked_user_certs_file": "",
     "opkssh_path": "",
     "opkssh_checksum": "",
     "keyboard_interactive_auth_hook": "",

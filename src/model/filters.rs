@@ -219,6 +219,21 @@ impl UserFilters {
         self.denied_protocols.contains(&protocol)
     }
 
+    /// The ways to log in over SSH that begin with a public key and have a second step.
+    /// There are none while a single step is still allowed: then the key is enough, or
+    /// it is no way in at all.
+    pub fn two_step_methods(&self) -> Vec<LoginMethod> {
+        let single =
+            [LoginMethod::PublicKey, LoginMethod::Password, LoginMethod::KeyboardInteractive];
+        if !single.iter().all(|method| self.denies_method(*method, LoginProtocol::Ssh)) {
+            return Vec::new();
+        }
+        [LoginMethod::PublicKeyAndPassword, LoginMethod::PublicKeyAndKeyboardInteractive]
+            .into_iter()
+            .filter(|method| !self.denied_login_methods.contains(method))
+            .collect()
+    }
+
     /// Whether `method` is denied over `protocol`; `password-over-SSH` denies the
     /// password only there.
     pub fn denies_method(&self, method: LoginMethod, protocol: LoginProtocol) -> bool {
@@ -394,6 +409,34 @@ mod tests {
                 "denied_login_methods":["password"],"start_directory":"/b"}"#,
         );
         assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_second_step_follows_a_key_only_when_no_single_step_is_allowed() {
+        let table: &[(&str, &[&str])] = &[
+            ("", &[]),
+            ("publickey,password", &[]),
+            ("publickey,keyboard-interactive", &[]),
+            (
+                "publickey,password,keyboard-interactive",
+                &["publickey+password", "publickey+keyboard-interactive"],
+            ),
+            (
+                "publickey,password-over-SSH,keyboard-interactive",
+                &["publickey+password", "publickey+keyboard-interactive"],
+            ),
+            (
+                "publickey,password,keyboard-interactive,publickey+password",
+                &["publickey+keyboard-interactive"],
+            ),
+        ];
+        for (denied, expected) in table {
+            let denied: Vec<&str> = denied.split(',').filter(|name| !name.is_empty()).collect();
+            let filters = filters(&serde_json::json!({"denied_login_methods": denied}).to_string());
+            let steps: Vec<&str> =
+                filters.two_step_methods().iter().map(|method| method.as_str()).collect();
+            assert_eq!(&steps[..], *expected, "{denied:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use super::admin::Admin;
 use super::filesystem::FilesystemProvider;
-use super::filters::LoginMethod;
 use super::folder::Folder;
 use super::user::User;
 use super::wire::is_default;
@@ -62,14 +61,6 @@ pub const USER: &[Refusal<User>] = &[
     Refusal("filters.require_password_change", |user| user.filters.require_password_change),
     Refusal("filters.access_time", |user| !user.filters.access_time.is_empty()),
     Refusal("filters.additional_emails", |user| !user.filters.additional_emails.is_empty()),
-    // Without password and public key only methods remain that nobody can use yet.
-    Refusal(
-        "filters.denied_login_methods: login with other methods than publickey and password",
-        |user| {
-            let denied = &user.filters.denied_login_methods;
-            denied.contains(&LoginMethod::PublicKey) && denied.contains(&LoginMethod::Password)
-        },
-    ),
 ];
 
 /// What folders cannot use yet.

@@ -370,10 +370,6 @@ mod tests {
             (json!({"filters": {"web_client": ["write-disabled"]}}), "filters.web_client"),
             (json!({"filters": {"is_anonymous": true}}), "filters.is_anonymous"),
             (json!({"filters": {"totp_config": {"enabled": true}}}), "filters.totp_config"),
-            (
-                json!({"filters": {"denied_login_methods": ["publickey", "password"]}}),
-                "filters.denied_login_methods",
-            ),
         ];
         for (changes, field) in table {
             let error = with(changes.clone()).normalise(&Rules::default()).unwrap_err().to_string();

@@ -36,6 +36,13 @@ fn from(ip: &str, method: LoginMethod) -> LoginContext {
     LoginContext { ip: ip.parse().unwrap(), protocol: LoginProtocol::Ssh, method }
 }
 
+fn whole(login: KeyLogin) -> Arc<User> {
+    match login {
+        KeyLogin::Whole(user) => user,
+        KeyLogin::FirstStep(methods) => panic!("{methods:?} has to follow"),
+    }
+}
+
 fn with_password() -> LoginContext {
     from("192.0.2.1", LoginMethod::Password)
 }
@@ -52,7 +59,7 @@ async fn the_right_password_and_the_right_key_open() {
     let key = public_key::parse(KEY).unwrap();
     let context = from("192.0.2.1", LoginMethod::PublicKey);
     login.public_key_offered("bob", &key, context).await.unwrap();
-    login.public_key("bob", &key, context).await.unwrap();
+    assert!(whole(login.public_key("bob", &key, context).await.unwrap()).password.is_empty());
 
     let stored = store.user("bob").await.unwrap().unwrap();
     assert!(stored.last_login > 0);
@@ -263,7 +270,7 @@ async fn a_login_does_not_survive_a_change_of_its_account() {
     store.add_user(user()).await.unwrap();
     let key = public_key::parse(KEY).unwrap();
     let context = from("192.0.2.1", LoginMethod::PublicKey);
-    let passed = login.public_key("bob", &key, context).await.unwrap();
+    let passed = whole(login.public_key("bob", &key, context).await.unwrap());
     login.confirm(&passed).await.unwrap();
     // A login of its own is no change.
     login.public_key("bob", &key, context).await.unwrap();

@@ -6,19 +6,53 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use actors::{Connection, KillReason};
-use russh::keys::ssh_key;
+use russh::keys::ssh_key::Certificate;
 use russh::server::{Auth, PublicKeyOffer, Response, Session as SshSession, VerifiedPublicKey};
+use russh::{MethodKind, MethodSet};
 use tokio::time::Instant;
 
 use super::handler::Error;
 use super::server::Context;
-use crate::auth::LoginContext;
+use crate::auth::{KeyLogin, LoginContext, LoginFailure};
 use crate::logging;
 use crate::metrics;
 use crate::model::{LoginMethod, LoginProtocol, User};
 
 /// A failed password is answered no sooner than this after it arrived.
 const FAILED_PASSWORD_DELAY: Duration = Duration::from_secs(1);
+
+/// A refused key is answered no sooner than this after it arrived: longer than looking an
+/// account up takes, so that the time does not tell whether there was one, and short
+/// enough for agents that offer several keys.
+const REFUSED_KEY_DELAY: Duration = Duration::from_millis(20);
+
+/// What the client has to use for the second step of `method`.
+fn second_method(method: LoginMethod) -> MethodKind {
+    match method {
+        LoginMethod::PublicKeyAndPassword => MethodKind::Password,
+        _ => MethodKind::KeyboardInteractive,
+    }
+}
+
+fn second_methods(methods: &[LoginMethod]) -> MethodSet {
+    let kinds: Vec<MethodKind> = methods.iter().map(|method| second_method(*method)).collect();
+    MethodSet::from(&kinds[..])
+}
+
+/// The counters of a method.
+fn counted(method: LoginMethod) -> metrics::LoginMethod {
+    match method {
+        LoginMethod::PublicKey => metrics::LoginMethod::PublicKey,
+        LoginMethod::Password | LoginMethod::PasswordOverSsh => metrics::LoginMethod::Password,
+        LoginMethod::KeyboardInteractive => metrics::LoginMethod::KeyboardInteractive,
+        LoginMethod::PublicKeyAndPassword => metrics::LoginMethod::PublicKeyAndPassword,
+        LoginMethod::PublicKeyAndKeyboardInteractive => {
+            metrics::LoginMethod::PublicKeyAndKeyboardInteractive
+        }
+        LoginMethod::TlsCertificate => metrics::LoginMethod::TlsCertificate,
+        LoginMethod::TlsCertificateAndPassword => metrics::LoginMethod::TlsCertificateAndPassword,
+    }
+}
 
 /// As much of a name as an account can have: a client can send a quarter of a megabyte.
 fn cut(username: &str) -> &str {
@@ -71,8 +105,17 @@ pub struct Authentication {
     peer: SocketAddr,
     progress: Arc<LoginProgress>,
     failures: usize,
+    first_step: Option<FirstStep>,
     user: Option<Arc<User>>,
     method: Option<LoginMethod>,
+}
+
+/// A key was right, and something has to follow.
+struct FirstStep {
+    /// As the client spelled it: another name has to begin anew.
+    username: String,
+    /// `publickey+…`
+    methods: Vec<LoginMethod>,
 }
 
 impl Authentication {
@@ -88,6 +131,7 @@ impl Authentication {
             peer,
             progress: progress.clone(),
             failures: 0,
+            first_step: None,
             user: None,
             method: None,
         };
@@ -103,11 +147,31 @@ impl Authentication {
         LoginContext { ip: self.peer.ip(), protocol: LoginProtocol::Ssh, method }
     }
 
+    /// Lists what the server offers to everybody, whatever the account allows: a list
+    /// that depended on the name would tell which names exist. Only who has passed the
+    /// first of two steps is told the second.
     fn reject(&self) -> Auth {
         // Without the methods the library would take the failed one off the list.
-        Auth::Reject {
-            proceed_with_methods: Some(self.context.methods.clone()),
-            partial_success: false,
+        let methods = match &self.first_step {
+            Some(step) => second_methods(&step.methods),
+            None => self.context.methods.clone(),
+        };
+        Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
+    }
+
+    /// The method an attempt counts as: the second step for who has passed the first one
+    /// under this name, and else `alone`.
+    fn method_for(&mut self, username: &str, alone: LoginMethod) -> LoginMethod {
+        if self.first_step.as_ref().is_some_and(|step| step.username != username) {
+            self.first_step = None;
+        }
+        let combined = match alone {
+            LoginMethod::Password => LoginMethod::PublicKeyAndPassword,
+            _ => LoginMethod::PublicKeyAndKeyboardInteractive,
+        };
+        match &self.first_step {
+            Some(step) if step.methods.contains(&combined) => combined,
+            _ => alone,
         }
     }
 
@@ -146,12 +210,7 @@ impl Authentication {
             Ok(user) => self.still_the_same(user).await,
             refused => refused,
         };
-        let counted = match method {
-            LoginMethod::PublicKey => metrics::LoginMethod::PublicKey,
-            LoginMethod::KeyboardInteractive => metrics::LoginMethod::KeyboardInteractive,
-            _ => metrics::LoginMethod::Password,
-        };
-        self.context.metrics.login_attempt(counted, outcome.is_ok(), started.elapsed());
+        self.context.metrics.login_attempt(counted(method), outcome.is_ok(), started.elapsed());
         match outcome {
             Ok(user) => {
                 self.user = Some(user);
@@ -161,19 +220,23 @@ impl Authentication {
             }
             Err(error) => {
                 self.failures += 1;
-                logging::connection_failed(
-                    &self.context.log,
-                    &logging::ConnectionFailed {
-                        client_ip: &self.peer.ip().to_string(),
-                        username: cut(username),
-                        login_type: method.as_str(),
-                        protocol: "SSH",
-                        error: &error,
-                    },
-                );
+                self.log_failure(username, method, &error);
                 self.reject()
             }
         }
+    }
+
+    fn log_failure(&self, username: &str, method: LoginMethod, error: &str) {
+        logging::connection_failed(
+            &self.context.log,
+            &logging::ConnectionFailed {
+                client_ip: &self.peer.ip().to_string(),
+                username: cut(username),
+                login_type: method.as_str(),
+                protocol: "SSH",
+                error: &error,
+            },
+        );
     }
 
     /// Whoever changed the account while its password was verified has ended only the
@@ -205,16 +268,18 @@ impl Authentication {
         auth
     }
 
-    pub fn none(&self) -> Auth {
+    pub fn none(&mut self, user: &str) -> Auth {
+        self.method_for(user, LoginMethod::Password);
         self.reject()
     }
 
     pub async fn password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {
         self.check_tries()?;
-        if !self.context.methods.contains(&russh::MethodKind::Password) {
+        if !self.context.methods.contains(&MethodKind::Password) {
             return Ok(self.reject());
         }
-        Ok(self.check_password(user, password, LoginMethod::Password).await)
+        let method = self.method_for(user, LoginMethod::Password);
+        Ok(self.check_password(user, password, method).await)
     }
 
     pub async fn public_key_offered(
@@ -227,12 +292,17 @@ impl Authentication {
         let method = LoginMethod::PublicKey;
         if !self.context.algorithms.accepts_public_key(offer.algorithm) {
             let refusal = format!("signature algorithm {} is not accepted", offer.algorithm);
-            return Ok(self.decide(user, method, started, Err(refusal)).await);
+            return Ok(self.refuse_key(user, started, refusal).await);
+        }
+        // The library does not say whether the key was offered as such or inside a
+        // certificate; it will once the client has signed.
+        if !self.context.certificates.is_empty() {
+            return Ok(Auth::Accept);
         }
         let context = self.login_context(method);
         match self.context.login.public_key_offered(user, offer.public_key, context).await {
             Ok(()) => Ok(Auth::Accept),
-            Err(failure) => Ok(self.decide(user, method, started, Err(failure.to_string())).await),
+            Err(failure) => Ok(self.refuse_key(user, started, failure.to_string()).await),
         }
     }
 
@@ -241,23 +311,67 @@ impl Authentication {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Error> {
+        self.check_tries()?;
         let started = Instant::now();
-        let method = LoginMethod::PublicKey;
-        let context = self.login_context(method);
+        let context = self.login_context(LoginMethod::PublicKey);
         let outcome = self.context.login.public_key(user, key.public_key, context).await;
-        let outcome = outcome.map_err(|failure| failure.to_string());
-        Ok(self.decide(user, method, started, outcome).await)
+        Ok(self.key_decided(user, started, outcome).await)
     }
 
     pub async fn certificate(
         &mut self,
         user: &str,
-        _certificate: &ssh_key::Certificate,
+        certificate: &Certificate,
     ) -> Result<Auth, Error> {
-        // No certificate authority can be configured yet, so none is trusted.
         self.check_tries()?;
-        let refusal = Err("no certificate authority is trusted".to_owned());
-        Ok(self.decide(user, LoginMethod::PublicKey, Instant::now(), refusal).await)
+        let started = Instant::now();
+        let signed_with = certificate.signature().algorithm();
+        if !self.context.algorithms.accepts_public_key(&signed_with) {
+            let refusal = format!("certificate is signed with {signed_with}, not accepted");
+            return Ok(self.refuse_key(user, started, refusal).await);
+        }
+        let context = self.login_context(LoginMethod::PublicKey);
+        let trusted = &self.context.certificates;
+        let outcome = self.context.login.certificate(user, certificate, trusted, context).await;
+        Ok(self.key_decided(user, started, outcome).await)
+    }
+
+    async fn key_decided(
+        &mut self,
+        username: &str,
+        started: Instant,
+        outcome: Result<KeyLogin, LoginFailure>,
+    ) -> Auth {
+        match outcome {
+            Ok(KeyLogin::Whole(user)) => {
+                self.decide(username, LoginMethod::PublicKey, started, Ok(user)).await
+            }
+            Ok(KeyLogin::FirstStep(methods)) => self.first_step_done(username, methods),
+            Err(failure) => self.refuse_key(username, started, failure.to_string()).await,
+        }
+    }
+
+    fn first_step_done(&mut self, username: &str, mut methods: Vec<LoginMethod>) -> Auth {
+        self.progress.reached(TRIED);
+        methods.retain(|method| self.context.methods.contains(&second_method(*method)));
+        if methods.is_empty() {
+            self.failures += 1;
+            self.log_failure(
+                username,
+                LoginMethod::PublicKey,
+                "the second login step is switched off on this server",
+            );
+            return self.reject();
+        }
+        let next = second_methods(&methods);
+        self.first_step = Some(FirstStep { username: username.to_owned(), methods });
+        Auth::Reject { proceed_with_methods: Some(next), partial_success: true }
+    }
+
+    async fn refuse_key(&mut self, username: &str, started: Instant, refusal: String) -> Auth {
+        let auth = self.decide(username, LoginMethod::PublicKey, started, Err(refusal)).await;
+        tokio::time::sleep_until(started + REFUSED_KEY_DELAY).await;
+        auth
     }
 
     pub async fn keyboard_interactive(
@@ -266,9 +380,10 @@ impl Authentication {
         response: Option<Response<'_>>,
     ) -> Result<Auth, Error> {
         self.check_tries()?;
-        if !self.context.methods.contains(&russh::MethodKind::KeyboardInteractive) {
+        if !self.context.methods.contains(&MethodKind::KeyboardInteractive) {
             return Ok(self.reject());
         }
+        let method = self.method_for(user, LoginMethod::KeyboardInteractive);
         match response {
             None => Ok(Auth::Partial {
                 name: "".into(),
@@ -278,7 +393,7 @@ impl Authentication {
             Some(mut answers) => {
                 let password = answers.next().unwrap_or_default();
                 let password = String::from_utf8_lossy(&password).into_owned();
-                Ok(self.check_password(user, &password, LoginMethod::KeyboardInteractive).await)
+                Ok(self.check_password(user, &password, method).await)
             }
         }
     }

@@ -116,8 +116,8 @@ impl Handler {
 impl russh::server::Handler for Handler {
     type Error = Error;
 
-    async fn auth_none(&mut self, _user: &str) -> Result<Auth, Error> {
-        Ok(self.authentication.none())
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, Error> {
+        Ok(self.authentication.none(user))
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {

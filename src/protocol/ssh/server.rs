@@ -20,7 +20,7 @@ use super::algorithms::Algorithms;
 use super::handler::Handler;
 use super::host_keys::{self, HostKey};
 use super::kill::KillableStream;
-use crate::auth::Login;
+use crate::auth::{Login, UserCertificates};
 use crate::config::{CommonConfig, ServerVersion, SftpdConfig};
 use crate::error::{Error, Result};
 use crate::logging;
@@ -53,6 +53,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     pub log: slog::Logger,
     pub algorithms: Algorithms,
+    /// Whose certificates open accounts.
+    pub certificates: Arc<UserCertificates>,
     /// The authentication methods a client is offered.
     pub methods: MethodSet,
     pub banner: Option<String>,
@@ -109,6 +111,7 @@ impl BindRequest {
 /// The running service.
 pub struct Service {
     facts: Facts,
+    certificates: Arc<UserCertificates>,
     stop: CancellationToken,
     accepting: TaskTracker,
 }
@@ -125,6 +128,11 @@ pub struct Parts {
 impl Service {
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Reads again what can change without a restart: the revoked certificates.
+    pub fn reload(&self) -> Result<()> {
+        self.certificates.reload()
     }
 
     /// Stops accepting; connections go on.
@@ -146,6 +154,12 @@ pub fn start(
 ) -> Result<Service> {
     let algorithms = Algorithms::from_config(config)?;
     let host_keys = host_keys::load(config_dir, &config.host_keys)?;
+    let host_certificates = host_keys::load_certificates(config_dir, &config.host_certificates)?;
+    let certificates = Arc::new(UserCertificates::load(
+        config_dir,
+        &config.trusted_user_ca_keys,
+        &config.revoked_user_certs_file,
+    )?);
     let methods = methods(config);
     let banner = login_banner(config, config_dir, &parts.log);
     let tries = match config.max_auth_tries {
@@ -160,6 +174,8 @@ pub fn start(
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: host_keys.iter().map(|host| host.key.clone()).collect(),
+        // The library presents those of a host key it has, and ignores the others.
+        certificates: host_certificates,
         window_size: WINDOW,
         maximum_packet_size: MAX_CHANNEL_PACKET,
         channel_buffer_size: 1,
@@ -178,6 +194,7 @@ pub fn start(
         metrics: parts.metrics,
         log: parts.log,
         algorithms: algorithms.clone(),
+        certificates: certificates.clone(),
         methods,
         banner,
         max_auth_tries: tries,
@@ -204,6 +221,7 @@ pub fn start(
     let authentications = config_methods(config);
     Ok(Service {
         facts: Facts { bindings, host_keys, algorithms, authentications },
+        certificates,
         stop,
         accepting,
     })
