@@ -20,10 +20,11 @@ use actors::{Actors, Ports, Supervisor, SupervisorConfig};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Login, Passwords};
+use crate::auth::{self, Login, OneTimePasswords, Passwords};
 use crate::cli::{Command, InitProviderOptions, LoadDataFlags, QuotaScan, ServeOptions};
 use crate::config::{self, Config, ConfigDir, DataProviderConfig, Loaded};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hooks::{HttpClient, KeyboardHook, Programs};
 use crate::logging::{self, LogControl, Logging};
 use crate::metrics::Metrics;
 use crate::protocol::ssh;
@@ -269,7 +270,8 @@ impl Core {
             metrics.clone(),
             log.clone(),
         );
-        let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"));
+        let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"))
+            .with_one_time(OneTimePasswords::new(&config.mfa));
         Ok(Self {
             store,
             login,
@@ -293,9 +295,19 @@ impl Core {
         config: &Config,
         config_dir: &ConfigDir,
     ) -> Result<Service> {
+        let hook = &config.sftpd.keyboard_interactive_auth_hook;
+        let keyboard_hook = (!hook.is_empty())
+            .then(|| {
+                let log = logging::for_sender(&self.log, "keyboard_interactive_auth_hook");
+                let programs = Programs::new(&config.command);
+                let http = || HttpClient::new(&config.http, config_dir.path());
+                KeyboardHook::new(hook, &programs, http, log)
+            })
+            .transpose()?;
         let parts = Parts {
             registry: self.actors.registry.clone(),
             login: self.login.clone(),
+            keyboard_hook,
             vfs: self.vfs.clone(),
             metrics: self.metrics.clone(),
             log: self.log.clone(),

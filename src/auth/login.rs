@@ -1,5 +1,7 @@
 //! The gates of an account, in order, and the credentials behind them.
 
+pub mod keyboard;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use russh::keys::ssh_key::Certificate;
 use slog::{Logger, warn};
 
 use super::certificates::{CertificateRefusal, UserCertificates};
+use super::one_time::OneTimePasswords;
 use super::password::Passwords;
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_ms;
@@ -30,6 +33,10 @@ pub struct LoginContext {
 pub enum LoginFailure {
     UserNotFound,
     WrongCredentials,
+    /// The one-time password is wrong, after a right password.
+    WrongCode,
+    /// The account has to have a second factor, or to use it, and does not.
+    SecondFactorMissing,
     Disabled,
     Expired,
     ProtocolDenied(LoginProtocol),
@@ -55,6 +62,8 @@ impl fmt::Display for LoginFailure {
         match self {
             Self::UserNotFound => f.write_str("user does not exist"),
             Self::WrongCredentials => f.write_str("invalid credentials"),
+            Self::WrongCode => f.write_str("wrong one-time password"),
+            Self::SecondFactorMissing => f.write_str("a second factor is required"),
             Self::Disabled => f.write_str("user is disabled"),
             Self::Expired => f.write_str("user is expired"),
             Self::ProtocolDenied(protocol) => {
@@ -93,12 +102,22 @@ pub enum KeyLogin {
 pub struct Login {
     store: Store,
     passwords: Passwords,
+    one_time: OneTimePasswords,
     log: Logger,
 }
 
 impl Login {
     pub fn new(store: Store, passwords: Passwords, log: Logger) -> Self {
-        Self { store, passwords, log }
+        Self { store, passwords, one_time: OneTimePasswords::default(), log }
+    }
+
+    /// With the kinds of one-time passwords that are configured.
+    pub fn with_one_time(self, one_time: OneTimePasswords) -> Self {
+        Self { one_time, ..self }
+    }
+
+    pub fn one_time(&self) -> &OneTimePasswords {
+        &self.one_time
     }
 
     /// A user with a password. Takes the time of a verification whatever the
@@ -170,6 +189,19 @@ impl Login {
             Some(now) if now.updated_at == user.updated_at && now.status == user.status => Ok(()),
             Some(_) => Err(LoginFailure::Changed),
         }
+    }
+
+    /// The user if it could log in under these circumstances, without its hash: for
+    /// whoever has proved before who it is.
+    pub async fn permitted(
+        &self,
+        username: &str,
+        context: LoginContext,
+    ) -> Result<User, LoginFailure> {
+        let user = self.store.user(username).await?;
+        let mut user = pass_gates(user, &context)?;
+        user.password = Password::default();
+        Ok(user)
     }
 
     /// An admin with a password, in the same time whatever the outcome. The
@@ -277,7 +309,7 @@ impl Login {
 }
 
 /// Everything about the account but its credentials: existence, status,
-/// expiration, protocol, method, address, in this order.
+/// expiration, protocol, method, address, second factor, in this order.
 fn pass_gates(user: Option<User>, context: &LoginContext) -> Result<User, LoginFailure> {
     let user = user.ok_or(LoginFailure::UserNotFound)?;
     if !user.is_enabled() {
@@ -294,6 +326,9 @@ fn pass_gates(user: Option<User>, context: &LoginContext) -> Result<User, LoginF
     }
     if !user.filters.permits_address(context.ip) {
         return Err(LoginFailure::AddressDenied(context.ip));
+    }
+    if user.filters.lacks_second_factor(context.method, context.protocol) {
+        return Err(LoginFailure::SecondFactorMissing);
     }
     Ok(user)
 }

@@ -47,6 +47,11 @@ section! {
         /// of their public keys, or of authorities. Read again on SIGHUP. Empty for none.
         pub revoked_user_certs_file: String = String::new();
 
+        /// Allow only algorithms that FIPS 140-3 approves: key exchange over the NIST curves and
+        /// the large prime groups, AES, HMAC-SHA-2, and RSA, ECDSA and Ed25519 keys. This is about
+        /// algorithms alone; the cryptographic library is not a validated module.
+        pub fips_mode: bool = false;
+
         /// File whose content is shown to clients before they authenticate. Empty for none.
         pub login_banner_file: String = String::new();
 
@@ -55,8 +60,13 @@ section! {
         pub enabled_ssh_commands: Vec<String> =
             ["md5sum", "sha1sum", "sha256sum", "cd", "pwd", "scp"].map(String::from).to_vec();
 
-        /// Offer keyboard-interactive authentication, which asks for the password.
+        /// Offer keyboard-interactive authentication, which asks for the password and then, of
+        /// accounts that have one for SSH, for a one-time password.
         pub keyboard_interactive_authentication: bool = true;
+
+        /// Program (an absolute path) or HTTP address that leads the dialogue of
+        /// keyboard-interactive authentication instead. Empty for none.
+        pub keyboard_interactive_auth_hook: String = String::new(), check check_hook;
 
         /// Offer password authentication. False also disables public key followed by password.
         pub password_authentication: bool = true;
@@ -72,9 +82,17 @@ section! {
         /// IP address to listen on. Empty for all of them.
         pub address: String = String::new();
 
-        /// Apply the PROXY protocol settings of `common`, once these are switched on.
+        /// Apply the PROXY protocol settings of `common`.
         pub apply_proxy_config: bool = true;
     }
+}
+
+fn check_hook(hook: &str) -> Result<(), String> {
+    let is_known = hook.is_empty()
+        || hook.starts_with('/')
+        || hook.starts_with("http://")
+        || hook.starts_with("https://");
+    is_known.then_some(()).ok_or_else(|| "must be an absolute path or an HTTP address".to_owned())
 }
 
 /// RFC 4253, section 4.2: printable US-ASCII, 255 bytes with `SSH-2.0-` and CR LF.
@@ -92,6 +110,5 @@ fn check_banner(banner: &str) -> Result<(), String> {
 pub const LATER: &str = r#"{
     "opkssh_path": "",
     "opkssh_checksum": "",
-    "keyboard_interactive_auth_hook": "",
     "folder_prefix": ""
 }"#;

@@ -407,10 +407,7 @@ fn an_unavailable_setting_stops_the_start_unless_it_leaves_the_feature_off() {
         ("[[plugins]]\ntype = \"notifier\"", "plugins[0].type"),
         ("[[httpd.bindings]]\nenable_https = true", "httpd.bindings[0].enable_https"),
         ("[kms.secrets]\nurl = \"local://x\"", "kms.secrets.url"),
-        (
-            "[sftpd]\nkeyboard_interactive_auth_program = \"/p\"",
-            "keyboard_interactive_auth_program",
-        ),
+        ("[sftpd]\nkeyboard_interactive_auth_program = \"p\"", "keyboard_interactive_auth_program"),
         ("[data_provider]\nhost = \"db\"", "data_provider.host"),
         ("ftpd = 3", "ftpd"),
         ("[[smtp]]\nhost = \"mail\"", "smtp"),

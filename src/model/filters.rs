@@ -204,6 +204,10 @@ impl UserFilters {
             self.start_directory =
                 if path.is_root() { String::new() } else { path.to_string_lossy().into_owned() };
         }
+        check_mfa_protocols(&self.two_factor_protocols)
+            .map_err(|error| error.wrap("two_factor_protocols"))?;
+        check_mfa_protocols(&self.totp_config.protocols)
+            .map_err(|error| error.wrap("totp_config.protocols"))?;
         if self.tls_username == "None" {
             self.tls_username.clear();
         }
@@ -217,6 +221,18 @@ impl UserFilters {
 
     pub fn denies_protocol(&self, protocol: LoginProtocol) -> bool {
         self.denied_protocols.contains(&protocol)
+    }
+
+    /// Whether logins over `protocol` need a second factor that is not there: because the
+    /// account has none for it, or because the plain password method of SSH cannot ask
+    /// for it. Over HTTP somebody without one is let in to set it up.
+    pub fn lacks_second_factor(&self, method: LoginMethod, protocol: LoginProtocol) -> bool {
+        let is_required = self.two_factor_protocols.iter().any(|name| name == protocol.as_str());
+        if !is_required || protocol == LoginProtocol::Http {
+            return false;
+        }
+        let has_one = self.totp_config.is_for(protocol);
+        !has_one || (protocol == LoginProtocol::Ssh && method == LoginMethod::Password)
     }
 
     /// The ways to log in over SSH that begin with a public key and have a second step.
@@ -241,6 +257,14 @@ impl UserFilters {
             || (method == LoginMethod::Password
                 && protocol == LoginProtocol::Ssh
                 && self.denied_login_methods.contains(&LoginMethod::PasswordOverSsh))
+    }
+}
+
+/// The protocols that can ask for a code.
+fn check_mfa_protocols(names: &[String]) -> Result<()> {
+    match names.iter().find(|name| !["SSH", "FTP", "HTTP"].contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!("{name:?} is none of SSH, FTP and HTTP"))),
     }
 }
 
@@ -347,6 +371,13 @@ pub struct UserTotpConfig {
     pub protocols: Vec<String>,
 }
 
+impl UserTotpConfig {
+    /// Whether logins over `protocol` ask for a code.
+    pub fn is_for(&self, protocol: LoginProtocol) -> bool {
+        self.enabled && self.protocols.iter().any(|name| name == protocol.as_str())
+    }
+}
+
 /// A code that replaces a one-time password once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
@@ -437,6 +468,35 @@ mod tests {
                 filters.two_step_methods().iter().map(|method| method.as_str()).collect();
             assert_eq!(&steps[..], *expected, "{denied:?}");
         }
+    }
+
+    #[test]
+    fn a_required_second_factor_closes_what_cannot_ask_for_it() {
+        let with = |totp: &str| {
+            filters(&format!(r#"{{"two_factor_protocols":["SSH","HTTP"],"totp_config":{totp}}}"#))
+        };
+        let ssh = LoginProtocol::Ssh;
+        let none = with("{}");
+        for method in [LoginMethod::PublicKey, LoginMethod::KeyboardInteractive] {
+            assert!(none.lacks_second_factor(method, ssh));
+        }
+        assert!(!none.lacks_second_factor(LoginMethod::Password, LoginProtocol::Http));
+        assert!(!none.lacks_second_factor(LoginMethod::Password, LoginProtocol::Ftp));
+        assert!(
+            with(r#"{"enabled":true,"protocols":["FTP"]}"#)
+                .lacks_second_factor(LoginMethod::PublicKey, ssh)
+        );
+        let one = with(r#"{"enabled":true,"protocols":["SSH"]}"#);
+        assert!(one.lacks_second_factor(LoginMethod::Password, ssh));
+        for method in [
+            LoginMethod::PublicKey,
+            LoginMethod::KeyboardInteractive,
+            LoginMethod::PublicKeyAndPassword,
+        ] {
+            assert!(!one.lacks_second_factor(method, ssh));
+        }
+        assert!(!filters("{}").lacks_second_factor(LoginMethod::Password, ssh));
+        assert!(filters(r#"{"two_factor_protocols":["DAV"]}"#).normalise().is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod public_key;
 mod quota;
 mod rules;
 mod secret;
+pub mod secretbox;
 pub mod text;
 pub mod timestamp;
 pub mod unavailable;

@@ -1,6 +1,8 @@
 //! The async face of the data provider, and the only place that knows that a
 //! database blocks.
 
+mod second_factor;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Who the client is: what the SSH library asks while a connection authenticates.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::{Connection, KillReason};
@@ -11,9 +11,10 @@ use russh::server::{Auth, PublicKeyOffer, Response, Session as SshSession, Verif
 use russh::{MethodKind, MethodSet};
 use tokio::time::Instant;
 
+use super::half_open::Place;
 use super::handler::Error;
 use super::server::Context;
-use crate::auth::{KeyLogin, LoginContext, LoginFailure};
+use crate::auth::{Dialogue, KeyLogin, LoginContext, LoginFailure, Questions, Step};
 use crate::logging;
 use crate::metrics;
 use crate::model::{LoginMethod, LoginProtocol, User};
@@ -25,6 +26,16 @@ const FAILED_PASSWORD_DELAY: Duration = Duration::from_secs(1);
 /// account up takes, so that the time does not tell whether there was one, and short
 /// enough for agents that offer several keys.
 const REFUSED_KEY_DELAY: Duration = Duration::from_millis(20);
+
+fn as_prompts(questions: Questions) -> Auth {
+    let prompts: Vec<_> =
+        questions.questions.into_iter().map(|(text, echo)| (text.into(), echo)).collect();
+    Auth::Partial {
+        name: "".into(),
+        instructions: questions.instruction.into(),
+        prompts: prompts.into(),
+    }
+}
 
 /// What the client has to use for the second step of `method`.
 fn second_method(method: LoginMethod) -> MethodKind {
@@ -66,23 +77,41 @@ fn cut(username: &str) -> &str {
 
 /// How far authentication came, for whoever watches the connection from outside.
 #[derive(Debug, Default)]
-pub struct LoginProgress(AtomicU8);
+pub struct LoginProgress {
+    step: AtomicU8,
+    /// Among those that have not logged in.
+    place: Mutex<Option<Place>>,
+}
 
 const TRIED: u8 = 1;
 const AUTHENTICATED: u8 = 2;
 
 impl LoginProgress {
     fn reached(&self, step: u8) {
-        self.0.fetch_max(step, Ordering::AcqRel);
+        self.step.fetch_max(step, Ordering::AcqRel);
+        if step == AUTHENTICATED {
+            self.leave();
+        }
+    }
+
+    /// Until the login the connection has a place among those without one.
+    pub fn waits_in(&self, place: Place) {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    }
+
+    /// Gives the place back.
+    pub fn leave(&self) {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(place);
     }
 
     pub fn is_authenticated(&self) -> bool {
-        self.0.load(Ordering::Acquire) == AUTHENTICATED
+        self.step.load(Ordering::Acquire) == AUTHENTICATED
     }
 
     /// Reports a connection that ended without any login attempt.
     pub fn connection_ended(&self, context: &Context, ip: IpAddr, cause: &str) {
-        if self.0.load(Ordering::Acquire) == 0 {
+        if self.step.load(Ordering::Acquire) == 0 {
             context.metrics.no_auth_tried();
             logging::connection_failed(
                 &context.log,
@@ -106,8 +135,15 @@ pub struct Authentication {
     progress: Arc<LoginProgress>,
     failures: usize,
     first_step: Option<FirstStep>,
+    /// The keyboard-interactive login that is going on.
+    dialogue: Option<Conversation>,
     user: Option<Arc<User>>,
     method: Option<LoginMethod>,
+}
+
+struct Conversation {
+    method: LoginMethod,
+    dialogue: Dialogue,
 }
 
 /// A key was right, and something has to follow.
@@ -132,6 +168,7 @@ impl Authentication {
             progress: progress.clone(),
             failures: 0,
             first_step: None,
+            dialogue: None,
             user: None,
             method: None,
         };
@@ -162,6 +199,8 @@ impl Authentication {
     /// The method an attempt counts as: the second step for who has passed the first one
     /// under this name, and else `alone`.
     fn method_for(&mut self, username: &str, alone: LoginMethod) -> LoginMethod {
+        // Whatever else the client tries ends a dialogue.
+        self.dialogue = None;
         if self.first_step.as_ref().is_some_and(|step| step.username != username) {
             self.first_step = None;
         }
@@ -288,6 +327,7 @@ impl Authentication {
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Error> {
         self.check_tries()?;
+        self.dialogue = None;
         let started = Instant::now();
         let method = LoginMethod::PublicKey;
         if !self.context.algorithms.accepts_public_key(offer.algorithm) {
@@ -383,19 +423,57 @@ impl Authentication {
         if !self.context.methods.contains(&MethodKind::KeyboardInteractive) {
             return Ok(self.reject());
         }
-        let method = self.method_for(user, LoginMethod::KeyboardInteractive);
-        match response {
-            None => Ok(Auth::Partial {
-                name: "".into(),
-                instructions: "".into(),
-                prompts: vec![("Password: ".into(), false)].into(),
-            }),
-            Some(mut answers) => {
-                let password = answers.next().unwrap_or_default();
-                let password = String::from_utf8_lossy(&password).into_owned();
-                Ok(self.check_password(user, &password, method).await)
+        let started = Instant::now();
+        let (outcome, method) = match response {
+            None => {
+                let method = self.method_for(user, LoginMethod::KeyboardInteractive);
+                (self.begin_dialogue(user, method).await, method)
             }
+            Some(answers) => {
+                // The library answers only whom it has asked, under the same name.
+                let Some(conversation) = self.dialogue.take() else { return Ok(self.reject()) };
+                let method = conversation.method;
+                (self.go_on(conversation, answers).await, method)
+            }
+        };
+        let outcome = match outcome {
+            Ok(Step::Ask(questions)) => return Ok(as_prompts(questions)),
+            Ok(Step::Done(user)) => Ok(user),
+            Err(failure) => Err(failure.to_string()),
+        };
+        let auth = self.decide(user, method, started, outcome).await;
+        if auth != Auth::Accept {
+            tokio::time::sleep_until(started + FAILED_PASSWORD_DELAY).await;
         }
+        Ok(auth)
+    }
+
+    async fn begin_dialogue(
+        &mut self,
+        username: &str,
+        method: LoginMethod,
+    ) -> Result<Step, LoginFailure> {
+        let context = self.login_context(method);
+        let hook = self.context.keyboard_hook.as_ref();
+        let (dialogue, step) =
+            self.context.login.keyboard_interactive(hook, username, context).await?;
+        self.dialogue = Some(Conversation { method, dialogue });
+        Ok(step)
+    }
+
+    async fn go_on(
+        &mut self,
+        mut conversation: Conversation,
+        answers: Response<'_>,
+    ) -> Result<Step, LoginFailure> {
+        let texts: Result<Vec<String>, _> =
+            answers.map(|answer| String::from_utf8(answer.to_vec())).collect();
+        let texts = texts.map_err(|_| LoginFailure::WrongCredentials)?;
+        let step = conversation.dialogue.answer(texts).await?;
+        if matches!(step, Step::Ask(_)) {
+            self.dialogue = Some(conversation);
+        }
+        Ok(step)
     }
 
     /// Writes the login down; the library has told the client.

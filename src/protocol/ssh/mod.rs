@@ -5,6 +5,7 @@
 
 pub mod algorithms;
 pub mod authentication;
+pub mod half_open;
 pub mod handler;
 pub mod host_keys;
 pub mod kill;

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod dumps;
 pub mod folders;
 pub mod quotas;
+pub mod second_factor;
 pub mod status;
 pub mod tokens;
 pub mod users;

@@ -66,7 +66,9 @@ pub async fn create(
     body: Body<User>,
 ) -> Result<HttpResponse, ApiError> {
     let show_all = confidential.is_asked_by(&admin)?;
-    let user = binding.services.store.add_user(body.read().await?).await?;
+    let mut user = body.read().await?;
+    user.keep_second_factor_of(&User::default());
+    let user = binding.services.store.add_user(user).await?;
     Ok(created(locate("users", &user.username), &shown(user, show_all)))
 }
 
@@ -106,7 +108,8 @@ pub struct UpdateQuery {
     disconnect: Option<String>,
 }
 
-/// Replaces a user: what is left out gets its default, only an absent password is kept.
+/// Replaces a user: what is left out gets its default, only an absent password is kept,
+/// and the second factor, which is for the user to change.
 #[utoipa::path(
     put,
     path = "/api/v2/users/{username}",
@@ -133,6 +136,7 @@ pub async fn update(
     let services = &binding.services;
     let stored = found(services.store.user(&username).await?, "user", &username)?;
     let mut user = body.read().await?;
+    user.keep_second_factor_of(&stored);
     user.username = stored.username;
     let user = services.store.update_user(user).await?;
     if disconnect {

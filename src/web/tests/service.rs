@@ -28,7 +28,7 @@ async fn the_status_tells_of_every_service() {
     assert_eq!(status["ssh"]["ssh_commands"], json!(["md5sum"]));
     let provider = json!({"is_active": true, "driver": "sqlite", "error": ""});
     assert_eq!(status["data_provider"], provider);
-    for service in ["ftp", "webdav", "defender", "mfa", "allow_list", "rate_limiters"] {
+    for service in ["ftp", "webdav", "defender", "allow_list", "rate_limiters"] {
         assert_eq!(status[service]["is_active"], json!(false), "{service}");
     }
     let other = server.admin_with("other", &["view_users"]).await;
