@@ -206,8 +206,10 @@ async fn scan_after_load(core: &Core, which: QuotaScan) -> Result<()> {
         }
         page.offset += page.limit;
         for user in users {
-            let limited = user.quota_size > 0 || user.quota_files > 0;
-            if which == QuotaScan::Everybody || limited {
+            // Limits and home may be those of a group.
+            let Some(account) = core.store.effective_user(&user.username).await? else { continue };
+            let user = account.user;
+            if which == QuotaScan::Everybody || user.has_quota() {
                 scanner.scan_in_background(&core.actors.quota, user, &core.log).await;
             }
         }

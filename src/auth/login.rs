@@ -15,7 +15,7 @@ use super::one_time::OneTimePasswords;
 use super::password::Passwords;
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_ms;
-use crate::model::{Admin, LoginMethod, LoginProtocol, Password, User, public_key};
+use crate::model::{Admin, Effective, LoginMethod, LoginProtocol, Password, User, public_key};
 use crate::provider::Store;
 
 /// Under which circumstances somebody logs in.
@@ -97,6 +97,15 @@ pub enum KeyLogin {
     FirstStep(Vec<LoginMethod>),
 }
 
+/// A user whose gates are open for a key.
+struct Candidate {
+    user: User,
+    /// What could not be inherited from groups.
+    left_out: Vec<String>,
+    /// What has to follow the key; nothing if it is enough.
+    steps: Vec<LoginMethod>,
+}
+
 /// Checks logins. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Login {
@@ -129,7 +138,7 @@ impl Login {
         password: &str,
         context: LoginContext,
     ) -> Result<Arc<User>, LoginFailure> {
-        let user = self.store.user(username).await?;
+        let (user, left_out) = self.account(username).await?;
         let none = Password::default();
         let stored = user.as_ref().map_or(&none, |user| &user.password);
         // Before the gates are asked, so that a closed gate takes no less time.
@@ -139,7 +148,7 @@ impl Login {
             return Err(LoginFailure::WrongCredentials);
         }
         self.improve_user_hash(&user, password).await;
-        Ok(self.admit(user).await)
+        Ok(self.admit(user, left_out).await)
     }
 
     /// Whether a key that a client offers, without having signed with it yet,
@@ -160,8 +169,8 @@ impl Login {
         key: &PublicKey,
         context: LoginContext,
     ) -> Result<KeyLogin, LoginFailure> {
-        let (user, steps) = self.user_with_key(username, key, &context).await?;
-        Ok(self.key_was_right(user, steps).await)
+        let candidate = self.user_with_key(username, key, &context).await?;
+        Ok(self.key_was_right(candidate).await)
     }
 
     /// A user with a certificate; the caller has verified that the client holds its key.
@@ -172,22 +181,25 @@ impl Login {
         trusted: &UserCertificates,
         context: LoginContext,
     ) -> Result<KeyLogin, LoginFailure> {
-        let (user, steps) = self.user_for_key(username, &context).await?;
+        let candidate = self.user_for_key(username, &context).await?;
         let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
         // The account's own name: the one asked for may be another spelling of it.
         trusted
-            .check(certificate, &user.username, context.ip, now_unix_secs)
+            .check(certificate, &candidate.user.username, context.ip, now_unix_secs)
             .map_err(LoginFailure::Certificate)?;
-        Ok(self.key_was_right(user, steps).await)
+        Ok(self.key_was_right(candidate).await)
     }
 
-    /// Whether an account that has just passed is still as it was: to be asked once
-    /// its session is registered, from when on whoever changes the account ends it.
+    /// Whether an account that has just passed is still as it was, with its groups
+    /// and folders: to be asked once its session is registered, from when on whoever
+    /// changes the account ends it.
     pub async fn confirm(&self, user: &User) -> Result<(), LoginFailure> {
-        match self.store.user(&user.username).await? {
-            None => Err(LoginFailure::UserNotFound),
-            Some(now) if now.updated_at == user.updated_at && now.status == user.status => Ok(()),
-            Some(_) => Err(LoginFailure::Changed),
+        let now = self.store.effective_user(&user.username).await?;
+        let now = now.ok_or(LoginFailure::UserNotFound)?.user;
+        if now.without_traces_of_use() == user.clone().without_traces_of_use() {
+            Ok(())
+        } else {
+            Err(LoginFailure::Changed)
         }
     }
 
@@ -198,10 +210,19 @@ impl Login {
         username: &str,
         context: LoginContext,
     ) -> Result<User, LoginFailure> {
-        let user = self.store.user(username).await?;
+        let (user, _) = self.account(username).await?;
         let mut user = pass_gates(user, &context)?;
         user.password = Password::default();
         Ok(user)
+    }
+
+    /// The account with what it inherits from its groups, by which all gates and the
+    /// session go, and what of that had to be left out.
+    async fn account(&self, username: &str) -> Result<(Option<User>, Vec<String>), LoginFailure> {
+        Ok(match self.store.effective_user(username).await? {
+            Some(Effective { user, left_out }) => (Some(user), left_out),
+            None => (None, Vec::new()),
+        })
     }
 
     /// An admin with a password, in the same time whatever the outcome. The
@@ -240,37 +261,41 @@ impl Login {
         username: &str,
         key: &PublicKey,
         context: &LoginContext,
-    ) -> Result<(User, Vec<LoginMethod>), LoginFailure> {
-        let (user, steps) = self.user_for_key(username, context).await?;
-        if public_key::contains(&user.public_keys, key.key_data()) {
-            Ok((user, steps))
+    ) -> Result<Candidate, LoginFailure> {
+        let candidate = self.user_for_key(username, context).await?;
+        if public_key::contains(&candidate.user.public_keys, key.key_data()) {
+            Ok(candidate)
         } else {
             Err(LoginFailure::WrongCredentials)
         }
     }
 
-    /// A user who may try a key, and what has to follow the key.
+    /// A user who may try a key.
     async fn user_for_key(
         &self,
         username: &str,
         context: &LoginContext,
-    ) -> Result<(User, Vec<LoginMethod>), LoginFailure> {
-        let user = self.store.user(username).await?;
+    ) -> Result<Candidate, LoginFailure> {
+        let (user, left_out) = self.account(username).await?;
         let steps = user.as_ref().map_or_else(Vec::new, |user| user.filters.two_step_methods());
         let method = steps.first().copied().unwrap_or(context.method);
         let user = pass_gates(user, &LoginContext { method, ..*context })?;
-        Ok((user, steps))
+        Ok(Candidate { user, left_out, steps })
     }
 
-    async fn key_was_right(&self, user: User, steps: Vec<LoginMethod>) -> KeyLogin {
-        if steps.is_empty() {
-            KeyLogin::Whole(self.admit(user).await)
+    async fn key_was_right(&self, candidate: Candidate) -> KeyLogin {
+        if candidate.steps.is_empty() {
+            KeyLogin::Whole(self.admit(candidate.user, candidate.left_out).await)
         } else {
-            KeyLogin::FirstStep(steps)
+            KeyLogin::FirstStep(candidate.steps)
         }
     }
 
-    async fn admit(&self, mut user: User) -> Arc<User> {
+    async fn admit(&self, mut user: User, left_out: Vec<String>) -> Arc<User> {
+        for reason in left_out {
+            warn!(self.log, "user inherits less than its groups have";
+                "username" => &user.username, "error" => reason);
+        }
         if let Err(error) = self.store.user_logged_in(&user.username).await {
             warn!(self.log, "last login of a user cannot be stored";
                 "username" => &user.username, "error" => %error);

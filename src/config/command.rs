@@ -35,7 +35,7 @@ section! {
     }
 }
 
-fn check_variables(list: &Vec<String>) -> Result<(), String> {
+fn check_variables(list: &[String]) -> Result<(), String> {
     for (at, pair) in list.iter().enumerate() {
         let is_pair = pair.split_once('=').is_some_and(|(name, _)| !name.is_empty());
         if !is_pair || pair.contains('\0') {
@@ -48,7 +48,7 @@ fn check_variables(list: &Vec<String>) -> Result<(), String> {
     Ok(())
 }
 
-fn check_commands(list: &Vec<CommandSettings>) -> Result<(), String> {
+fn check_commands(list: &[CommandSettings]) -> Result<(), String> {
     for (at, command) in list.iter().enumerate() {
         if !command.path.starts_with('/') {
             return Err(format!("element {}: path must be absolute", at + 1));
@@ -57,8 +57,8 @@ fn check_commands(list: &Vec<CommandSettings>) -> Result<(), String> {
     Ok(())
 }
 
-fn check_hook(hook: &String) -> Result<(), String> {
-    match hook.as_str() {
+fn check_hook(hook: &str) -> Result<(), String> {
+    match hook {
         "" | "keyboard_interactive" => Ok(()),
         _ => Err("must be keyboard_interactive, the only hook of this version, or empty".into()),
     }

@@ -97,7 +97,7 @@ integer_choice! {
     }
 }
 
-fn check_networks(list: &Vec<String>) -> Result<(), String> {
+fn check_networks(list: &[String]) -> Result<(), String> {
     match list.iter().find(|text| network::parse(text).is_err()) {
         None => Ok(()),
         Some(text) => Err(format!("{text:?} is neither an IP address nor a network")),

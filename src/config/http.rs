@@ -48,7 +48,7 @@ section! {
     }
 }
 
-fn check_certificates(list: &Vec<HttpCertificate>) -> Result<(), String> {
+fn check_certificates(list: &[HttpCertificate]) -> Result<(), String> {
     match list.len() {
         0 | 1 => Ok(()),
         _ => Err("only one certificate can be shown".to_owned()),

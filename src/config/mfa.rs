@@ -36,7 +36,7 @@ word_choice! {
     }
 }
 
-fn check_totp(list: &Vec<TotpSettings>) -> Result<(), String> {
+fn check_totp(list: &[TotpSettings]) -> Result<(), String> {
     for (at, one) in list.iter().enumerate() {
         if one.name.is_empty() || one.issuer.is_empty() {
             return Err(format!("element {} needs a name and an issuer", at + 1));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::filters::{RecoveryCode, TotpConfig};
+use super::group::{GroupMapping, normalise_memberships};
 use super::network;
 use super::password::Password;
 use super::rules::Rules;
@@ -191,7 +192,43 @@ impl Admin {
         }
         network::normalise(&mut self.filters.allow_list)
             .map_err(|error| error.wrap("filters.allow_list"))?;
+        self.normalise_groups(rules).map_err(|error| error.wrap("groups"))?;
         unavailable::refuse(unavailable::ADMIN, self)
+    }
+
+    fn normalise_groups(&mut self, rules: &Rules) -> Result<()> {
+        let mut memberships = Vec::with_capacity(self.groups.len());
+        for group in &self.groups {
+            let as_what = group.options.add_to_users_as;
+            memberships.push(GroupMapping {
+                name: group.name.clone(),
+                kind: match as_what {
+                    0 => GroupMapping::MEMBERSHIP,
+                    1 => GroupMapping::PRIMARY,
+                    2 => GroupMapping::SECONDARY,
+                    other => {
+                        return Err(Error::invalid(format!(
+                            "options.add_to_users_as: {other} is not 0, 1 or 2"
+                        )));
+                    }
+                },
+            });
+        }
+        normalise_memberships(&mut memberships, rules)?;
+        self.groups = memberships
+            .into_iter()
+            .map(|membership| AdminGroupMapping {
+                options: AdminGroupMappingOptions {
+                    add_to_users_as: match membership.kind {
+                        GroupMapping::PRIMARY => 1,
+                        GroupMapping::SECONDARY => 2,
+                        _ => 0,
+                    },
+                },
+                name: membership.name,
+            })
+            .collect();
+        Ok(())
     }
 
     pub fn is_enabled(&self) -> bool {

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::admin::Admin;
 use super::folder::Folder;
+use super::group::Group;
 use super::password::Password;
 use super::user::User;
 
@@ -18,6 +19,7 @@ pub struct BackupData {
     #[serde(serialize_with = "with_passwords")]
     pub users: Vec<User>,
     pub folders: Vec<Folder>,
+    pub groups: Vec<Group>,
     #[serde(serialize_with = "with_passwords")]
     pub admins: Vec<Admin>,
     /// Format number.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::placeholders::Placeholders;
 use super::secret::Secret;
 use super::wire::{is_default, null_is_default};
 use crate::error::{Error, Result};
@@ -111,6 +112,37 @@ impl FilesystemConfig {
                     "osconfig.{name}: {size} is not between 0 and {MAX_BUFFER_MB} (MB)"
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// The texts in which placeholders are expanded: prefixes, and user names at
+    /// other servers.
+    pub(super) fn templates(&self) -> Vec<&str> {
+        let mut texts: Vec<&str> = Vec::new();
+        texts.extend(self.s3config.iter().map(|s3| s3.key_prefix.as_str()));
+        texts.extend(self.gcsconfig.iter().map(|gcs| gcs.key_prefix.as_str()));
+        texts.extend(self.azblobconfig.iter().map(|azure| azure.key_prefix.as_str()));
+        if let Some(sftp) = &self.sftpconfig {
+            texts.extend([sftp.prefix.as_str(), sftp.username.as_str()]);
+        }
+        texts.extend(self.httpconfig.iter().map(|http| http.username.as_str()));
+        texts
+    }
+
+    /// Expands every one of [`FilesystemConfig::templates`], or fails at the first
+    /// that cannot be.
+    pub(super) fn expand(&mut self, placeholders: &Placeholders<'_>) -> Result<()> {
+        let mut texts: Vec<&mut String> = Vec::new();
+        texts.extend(self.s3config.iter_mut().map(|s3| &mut s3.key_prefix));
+        texts.extend(self.gcsconfig.iter_mut().map(|gcs| &mut gcs.key_prefix));
+        texts.extend(self.azblobconfig.iter_mut().map(|azure| &mut azure.key_prefix));
+        if let Some(sftp) = &mut self.sftpconfig {
+            texts.extend([&mut sftp.prefix, &mut sftp.username]);
+        }
+        texts.extend(self.httpconfig.iter_mut().map(|http| &mut http.username));
+        for text in texts {
+            *text = placeholders.expand(text)?;
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::filesystem::FilesystemConfig;
+use super::filesystem::{FilesystemConfig, FilesystemProvider};
+use super::placeholders::{Placeholders, has_placeholders};
 use super::rules::Rules;
 use super::text::clean_absolute_path;
 use super::unavailable;
@@ -36,6 +37,10 @@ pub struct Folder {
     #[schema(read_only)]
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
+    /// Names of the groups that mount it.
+    #[schema(read_only)]
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     #[serde(deserialize_with = "null_is_default")]
     pub filesystem: FilesystemConfig,
 }
@@ -57,24 +62,31 @@ impl Folder {
         Ok(())
     }
 
+    /// True if it says where the files are, and does not only name a folder.
+    pub fn is_defined(&self) -> bool {
+        !self.mapped_path.is_empty() || self.filesystem.provider != FilesystemProvider::Local
+    }
+
+    /// True if where its files are depends on who asks.
+    pub fn is_per_user(&self) -> bool {
+        has_placeholders(&self.mapped_path)
+            || self.filesystem.templates().into_iter().any(has_placeholders)
+    }
+
+    /// Puts the user's names in. Fails, naming the placeholder, if there is nothing
+    /// to put in.
+    pub(super) fn expand(&mut self, placeholders: &Placeholders<'_>) -> Result<()> {
+        if has_placeholders(&self.mapped_path) {
+            let path = placeholders.expand(&self.mapped_path)?;
+            self.mapped_path = clean_absolute_path(&path)?;
+        }
+        self.filesystem.expand(placeholders)
+    }
+
     /// Blanks the keys of secrets, as the API shows the folder.
     pub fn hide_confidential(&mut self) {
         self.filesystem.hide_confidential();
     }
-}
-
-/// A folder mounted into an account.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct VirtualFolder {
-    #[serde(flatten)]
-    pub folder: Folder,
-    /// Where it is mounted: absolute virtual path.
-    pub virtual_path: String,
-    /// Bytes; 0 unlimited, -1 counted in the user's quota.
-    pub quota_size: i64,
-    /// Files; 0 unlimited, -1 counted in the user's quota.
-    pub quota_files: i64,
 }
 
 #[cfg(test)]

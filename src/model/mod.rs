@@ -1,4 +1,4 @@
-//! The objects of the product as data: users, folders, admins and their parts.
+//! The objects of the product as data: users, groups, folders, admins and their parts.
 //!
 //! Field names are the wire names of the REST API and of dumps. Every aggregate
 //! has one `normalise` that validates it and brings it to the one form that is
@@ -7,6 +7,7 @@
 
 mod admin;
 mod dump;
+mod effective;
 mod filesystem;
 mod filters;
 mod folder;
@@ -14,6 +15,7 @@ mod group;
 pub mod network;
 mod password;
 mod permissions;
+mod placeholders;
 pub mod public_key;
 mod quota;
 mod rules;
@@ -23,6 +25,7 @@ pub mod text;
 pub mod timestamp;
 pub mod unavailable;
 mod user;
+mod virtual_folder;
 mod wire;
 
 pub use admin::{
@@ -30,6 +33,7 @@ pub use admin::{
     AdminPreferences,
 };
 pub use dump::{BackupData, DUMP_VERSION};
+pub use effective::{Effective, effective};
 pub use filesystem::{
     AzureBlobFsConfig, CryptFsConfig, FilesystemConfig, FilesystemProvider, GcsConfig,
     HttpFsConfig, OsFsConfig, S3Config, SftpFsConfig,
@@ -38,11 +42,12 @@ pub use filters::{
     BandwidthLimit, DataTransferLimit, ExtensionsFilter, HooksFilter, LoginMethod, LoginProtocol,
     PatternsFilter, RecoveryCode, TimePeriod, TotpConfig, UserFilters, UserTotpConfig,
 };
-pub use folder::{Folder, VirtualFolder};
-pub use group::GroupMapping;
+pub use folder::Folder;
+pub use group::{Group, GroupMapping, GroupUserSettings};
 pub use password::Password;
 pub use permissions::{Permission, PermissionSet, Permissions};
 pub use quota::{QuotaUsage, TransferQuotaUsage};
 pub use rules::{NamingRules, Rules};
 pub use secret::{Secret, SecretStatus};
 pub use user::User;
+pub use virtual_folder::{VirtualFolder, name_for_path};

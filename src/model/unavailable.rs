@@ -24,10 +24,8 @@ pub fn refuse<T>(table: &[Refusal<T>], object: &T) -> Result<()> {
     }
 }
 
-/// What users cannot use yet.
+/// What users cannot use yet, neither themselves nor through a group.
 pub const USER: &[Refusal<User>] = &[
-    Refusal("virtual_folders", |user| !user.virtual_folders.is_empty()),
-    Refusal("groups", |user| !user.groups.is_empty()),
     Refusal("role", |user| !user.role.is_empty()),
     Refusal("oidc_custom_fields", |user| !user.oidc_custom_fields.is_empty()),
     Refusal("upload_data_transfer", |user| user.upload_data_transfer != 0),
@@ -71,7 +69,6 @@ pub const FOLDER: &[Refusal<Folder>] = &[
 /// What admins cannot use yet.
 pub const ADMIN: &[Refusal<Admin>] = &[
     Refusal("role", |admin| !admin.role.is_empty()),
-    Refusal("groups", |admin| !admin.groups.is_empty()),
     Refusal("filters.allow_api_key_auth", |admin| admin.filters.allow_api_key_auth),
     Refusal("filters.require_two_factor", |admin| admin.filters.require_two_factor),
     Refusal("filters.require_password_change", |admin| admin.filters.require_password_change),

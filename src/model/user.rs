@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 
 use super::filesystem::FilesystemConfig;
 use super::filters::UserFilters;
-use super::folder::VirtualFolder;
-use super::group::GroupMapping;
+use super::group::{GroupMapping, normalise_memberships};
 use super::password::Password;
 use super::permissions::Permissions;
 use super::public_key;
 use super::rules::Rules;
 use super::text::{check_email, clean_absolute_path};
 use super::unavailable;
+use super::virtual_folder::{VirtualFolder, normalise_mounts};
 use super::wire::{is_default, null_is_default};
 use crate::error::{Error, Result};
 use crate::paths::VirtualPath;
@@ -142,7 +142,8 @@ impl User {
         self.normalise_fields(rules).map_err(|error| error.wrap(shown))
     }
 
-    fn normalise_fields(&mut self, rules: &Rules) -> Result<()> {
+    /// Without the name in front of errors.
+    pub(super) fn normalise_fields(&mut self, rules: &Rules) -> Result<()> {
         self.username =
             rules.naming.apply(&self.username).map_err(|error| error.wrap("username"))?;
         check_status(self.status)?;
@@ -166,6 +167,9 @@ impl User {
         self.permissions.normalise().map_err(|error| error.wrap("permissions"))?;
         self.filters.normalise().map_err(|error| error.wrap("filters"))?;
         self.filesystem.normalise().map_err(|error| error.wrap("filesystem"))?;
+        normalise_mounts(&mut self.virtual_folders, rules)
+            .map_err(|error| error.wrap("virtual_folders"))?;
+        normalise_memberships(&mut self.groups, rules).map_err(|error| error.wrap("groups"))?;
         unavailable::refuse(unavailable::USER, self)
     }
 
@@ -247,6 +251,26 @@ impl User {
     pub fn keep_second_factor_of(&mut self, stored: &Self) {
         self.filters.totp_config = stored.filters.totp_config.clone();
         self.filters.recovery_codes = stored.filters.recovery_codes.clone();
+    }
+
+    /// The user as its administrators have made it: without what the server notes
+    /// while it is used, and without the password.
+    pub fn without_traces_of_use(mut self) -> Self {
+        self.password = Password::default();
+        self.used_quota_size = 0;
+        self.used_quota_files = 0;
+        self.last_quota_update = 0;
+        self.used_upload_data_transfer = 0;
+        self.used_download_data_transfer = 0;
+        self.last_login = 0;
+        self.first_download = 0;
+        self.first_upload = 0;
+        for mount in &mut self.virtual_folders {
+            mount.folder.used_quota_size = 0;
+            mount.folder.used_quota_files = 0;
+            mount.folder.last_quota_update = 0;
+        }
+        self
     }
 
     /// Blanks the keys of secrets, as the API shows the user. The password is
@@ -354,6 +378,11 @@ mod tests {
             (json!({"download_bandwidth": -5}), "download_bandwidth: "),
             (json!({"permissions": {}}), "permissions: "),
             (json!({"filters": {"denied_ip": ["x"]}}), "filters: denied_ip: "),
+            (
+                json!({"virtual_folders": [{"name": "f", "virtual_path": "f"}]}),
+                "virtual_folders: [0]: virtual_path: ",
+            ),
+            (json!({"groups": [{"name": "g", "type": 9}]}), "groups: \"g\": type: "),
             (json!({"filesystem": {"osconfig": {"read_buffer_size": 20}}}), "filesystem: osconfig"),
         ];
         for (changes, part) in table {
@@ -366,8 +395,6 @@ mod tests {
     fn what_is_not_built_yet_is_refused_by_name() {
         use serde_json::json;
         let table = [
-            (json!({"virtual_folders": [{"name": "f", "virtual_path": "/f"}]}), "virtual_folders"),
-            (json!({"groups": [{"name": "g", "type": 1}]}), "groups"),
             (json!({"role": "r"}), "role"),
             (json!({"total_data_transfer": 1}), "total_data_transfer"),
             (

@@ -15,7 +15,11 @@ use utoipa::openapi::{RefOr, Schema};
 
 use super::{Objects, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Admin, AdminPermission, BackupData, DUMP_VERSION, Folder, User, UserFilters};
+use crate::model::text::clean_absolute_path;
+use crate::model::{
+    Admin, AdminPermission, BackupData, DUMP_VERSION, Folder, Group, NamingRules, User,
+    UserFilters, name_for_path,
+};
 
 /// Largest dump that is read from a file, in bytes.
 pub const MAX_DUMP_BYTES: u64 = 256 * 1024 * 1024;
@@ -93,6 +97,7 @@ pub async fn load(store: &Store, json: &[u8], mode: LoadMode) -> Result<LoadRepo
     if !objects.users.is_empty() {
         store.require_changeable_users()?;
     }
+    settle_folders(store, &mut objects).await.map_err(|error| error.wrap("nothing was loaded"))?;
     for user in &mut objects.users {
         store.prepare_user_password(user).await?;
     }
@@ -109,12 +114,43 @@ pub async fn load(store: &Store, json: &[u8], mode: LoadMode) -> Result<LoadRepo
     })
 }
 
+/// Decides which folders are made from what users and groups say of them: those that
+/// are neither stored nor in the dump themselves.
+async fn settle_folders(store: &Store, objects: &mut Objects) -> Result<()> {
+    let mut known: BTreeSet<String> =
+        objects.folders.iter().map(|folder| folder.name.clone()).collect();
+    let mounts = || {
+        let of_groups = objects.groups.iter().map(|group| &group.virtual_folders);
+        let of_users = objects.users.iter().map(|user| &user.virtual_folders);
+        of_groups.chain(of_users).flatten()
+    };
+    known.extend(store.existing_folders(mounts(), &known).await?);
+    for group in &mut objects.groups {
+        for mount in &mut group.virtual_folders {
+            let exists = known.contains(&mount.folder.name);
+            mount
+                .settle(exists, store.rules())
+                .map_err(|error| error.wrap(format!("group {:?}", group.name)))?;
+        }
+    }
+    for user in &mut objects.users {
+        for mount in &mut user.virtual_folders {
+            let exists = known.contains(&mount.folder.name);
+            mount
+                .settle(exists, store.rules())
+                .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
+        }
+    }
+    Ok(())
+}
+
 /// All objects with their password hashes, as of one moment.
 pub async fn dump(store: &Store) -> Result<BackupData> {
     let objects = store.snapshot().await?;
     Ok(BackupData {
         users: objects.users,
         folders: objects.folders,
+        groups: objects.groups,
         admins: objects.admins,
         version: DUMP_VERSION,
     })
@@ -174,9 +210,19 @@ fn parse(store: &Store, json: &[u8]) -> Result<(Objects, Vec<String>)> {
         folders: reader.section(
             &mut dump,
             "folders",
-            &["groups"],
-            |_, _| {},
+            &[],
+            |folder, _| modernise_folder(folder, rules.naming),
             |folder: &mut Folder| folder.normalise(rules).map(|()| folder.name.clone()),
+        )?,
+        groups: reader.section(
+            &mut dump,
+            "groups",
+            &[],
+            modernise_group,
+            |group: &mut Group| {
+                clear_negative([&mut group.created_at, &mut group.updated_at]);
+                group.normalise(rules).map(|()| group.name.clone())
+            },
         )?,
         users: reader.section(
             &mut dump,
@@ -330,6 +376,26 @@ fn field_names<T: PartialSchema>() -> BTreeSet<String> {
 fn clear_negative<const N: usize>(times: [&mut i64; N]) {
     for time in times {
         *time = (*time).max(0);
+    }
+}
+
+/// Folders had only a path once, and are called after it since.
+fn modernise_folder(folder: &mut Map<String, Value>, naming: NamingRules) {
+    let is_named = folder.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+    let path = folder.get("mapped_path").and_then(Value::as_str);
+    if !is_named && let Some(Ok(path)) = path.map(clean_absolute_path) {
+        folder.insert("name".to_owned(), Value::String(name_for_path(&path, naming)));
+    }
+}
+
+/// Groups of one version had client certificates, which belong to one user each.
+fn modernise_group(group: &mut Map<String, Value>, reader: &mut Reader) {
+    let filters = group.get_mut("user_settings").and_then(|settings| settings.get_mut("filters"));
+    if let Some(Value::Object(filters)) = filters
+        && let Some(Value::Array(list)) = filters.remove("tls_certs")
+        && !list.is_empty()
+    {
+        reader.note_ignored("groups.user_settings.filters", "tls_certs");
     }
 }
 

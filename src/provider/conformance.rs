@@ -1,5 +1,7 @@
 //! What every provider must do, run on each of them.
 
+mod relations;
+
 use std::sync::Arc;
 
 use actors::ids::AccountId;
@@ -9,7 +11,10 @@ use super::sql::SqlProvider;
 use super::{Objects, Page, Provider};
 use crate::config::DataProviderConfig;
 use crate::error::ErrorKind;
-use crate::model::{Admin, AdminPermission, Folder, Permission, Permissions, User};
+use crate::model::{
+    Admin, AdminPermission, Folder, Group, GroupMapping, Permission, Permissions, User,
+    VirtualFolder,
+};
 
 /// One line per provider.
 fn on_every_provider(check: fn(Arc<dyn Provider>)) {
@@ -76,6 +81,40 @@ fn folder(name: &str) -> Folder {
     }
 }
 
+fn group(name: &str) -> Group {
+    Group {
+        name: name.to_owned(),
+        description: "d".to_owned(),
+        created_at: 1,
+        updated_at: 2,
+        user_settings: serde_json::from_str(
+            r#"{"home_dir":"/srv/%username%","quota_size":5,"expires_in":3,
+                "permissions":{"/x":["list"]},"filters":{"denied_ip":["10.0.0.0/8"]}}"#,
+        )
+        .unwrap(),
+        ..Group::default()
+    }
+}
+
+/// A mount that only names its folder, as it is written.
+fn mount(folder: &str, at: &str, quota: i64) -> VirtualFolder {
+    VirtualFolder {
+        folder: Folder { name: folder.to_owned(), ..Folder::default() },
+        virtual_path: at.to_owned(),
+        quota_size: quota,
+        quota_files: quota,
+    }
+}
+
+fn member(group: &str, kind: i32) -> GroupMapping {
+    GroupMapping { name: group.to_owned(), kind }
+}
+
+/// Mount point and name of each folder.
+fn mounted(mounts: &[VirtualFolder]) -> Vec<(&str, &str)> {
+    mounts.iter().map(|mount| (mount.virtual_path.as_str(), mount.folder.name.as_str())).collect()
+}
+
 #[test]
 fn objects_are_read_as_they_were_written() {
     on_every_provider(|provider| {
@@ -91,6 +130,10 @@ fn objects_are_read_as_they_were_written() {
         provider.add_folder(&folder("data")).unwrap();
         let stored = provider.folder("data").unwrap().unwrap();
         assert_eq!(stored, Folder { id: stored.id, ..folder("data") });
+
+        provider.add_group(&group("staff")).unwrap();
+        let stored = provider.group("staff").unwrap().unwrap();
+        assert_eq!(stored, Group { id: stored.id, ..group("staff") });
     });
 }
 
@@ -100,10 +143,12 @@ fn names_are_unique_and_missing_objects_are_not_found() {
         provider.add_user(&user("bob")).unwrap();
         provider.add_admin(&admin("bob")).unwrap();
         provider.add_folder(&folder("bob")).unwrap();
+        provider.add_group(&group("bob")).unwrap();
         let again = [
             provider.add_user(&user("bob")),
             provider.add_admin(&admin("bob")),
             provider.add_folder(&folder("bob")),
+            provider.add_group(&group("bob")),
         ];
         for result in again {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::AlreadyExists);
@@ -118,6 +163,8 @@ fn names_are_unique_and_missing_objects_are_not_found() {
             provider.delete_admin("eve"),
             provider.update_folder(&folder("eve")),
             provider.delete_folder("eve"),
+            provider.update_group(&group("eve")),
+            provider.delete_group("eve"),
         ];
         for result in missing {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::NotFound);
@@ -125,6 +172,7 @@ fn names_are_unique_and_missing_objects_are_not_found() {
         assert_eq!(provider.user("eve").unwrap(), None);
         assert_eq!(provider.admin("eve").unwrap(), None);
         assert_eq!(provider.folder("eve").unwrap(), None);
+        assert_eq!(provider.group("eve").unwrap(), None);
     });
 }
 
@@ -165,6 +213,18 @@ fn an_update_keeps_what_only_the_server_knows() {
         provider.update_admin(&change).unwrap();
         let want = Admin { id, status: 0, updated_at: 101, ..admin("root") };
         assert_eq!(provider.admin("root").unwrap().unwrap(), want);
+
+        provider.add_group(&group("staff")).unwrap();
+        let id = provider.group("staff").unwrap().unwrap().id;
+        let change = Group {
+            description: String::new(),
+            created_at: 100,
+            updated_at: 101,
+            ..group("staff")
+        };
+        provider.update_group(&change).unwrap();
+        let want = Group { id, created_at: 1, ..change };
+        assert_eq!(provider.group("staff").unwrap().unwrap(), want);
     });
 }
 
@@ -175,6 +235,7 @@ fn pages_are_sorted_by_name() {
             provider.add_user(&user(name)).unwrap();
             provider.add_admin(&admin(name)).unwrap();
             provider.add_folder(&folder(name)).unwrap();
+            provider.add_group(&group(name)).unwrap();
         }
         let table: &[(Page, &[&str])] = &[
             (Page::default(), &["B", "a", "b", "c", "d"]),
@@ -190,6 +251,8 @@ fn pages_are_sorted_by_name() {
             assert_eq!(admins.iter().map(|a| a.username.as_str()).collect::<Vec<_>>(), *want);
             let folders = provider.folders(*page).unwrap();
             assert_eq!(folders.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), *want);
+            let groups = provider.groups(*page).unwrap();
+            assert_eq!(groups.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(), *want);
         }
     });
 }
@@ -293,9 +356,14 @@ fn a_restore_is_all_or_nothing() {
         provider.add_user(&user("bob")).unwrap();
         let objects = Objects {
             folders: vec![folder("data")],
+            groups: vec![Group { virtual_folders: vec![mount("data", "/g", 0)], ..group("staff") }],
             users: vec![
                 User { email: String::new(), password: "".into(), created_at: 77, ..user("bob") },
-                user("eve"),
+                User {
+                    virtual_folders: vec![mount("data", "/d", -1)],
+                    groups: vec![member("staff", 1)],
+                    ..user("eve")
+                },
             ],
             admins: vec![admin("root"), Admin { password: "".into(), ..admin("weak") }],
         };
@@ -308,14 +376,22 @@ fn a_restore_is_all_or_nothing() {
 
         let objects = Objects { admins: vec![admin("root")], ..objects };
         let done = provider.restore(&objects, true).unwrap();
-        assert_eq!((done.added, done.skipped, done.updated), (3, 1, 0));
+        assert_eq!((done.added, done.skipped, done.updated), (4, 1, 0));
         assert_eq!(provider.user("bob").unwrap().unwrap().created_at, 8);
+        let eve = provider.user("eve").unwrap().unwrap();
+        assert_eq!(mounted(&eve.virtual_folders), [("/d", "data")]);
+        assert_eq!(eve.groups, [member("staff", 1)]);
+        // What is left alone keeps its relations as well.
+        provider.update_user(&user("eve")).unwrap();
+        let done = provider.restore(&objects, true).unwrap();
+        assert_eq!((done.added, done.skipped), (0, 5));
+        assert!(provider.user("eve").unwrap().unwrap().groups.is_empty());
 
         provider
             .set_usage(&AccountId::user("bob"), Usage { size: 5, files: 1, updated_unix_ms: 1 })
             .unwrap();
         let done = provider.restore(&objects, false).unwrap();
-        assert_eq!((done.added, done.skipped, done.updated), (0, 0, 4));
+        assert_eq!((done.added, done.skipped, done.updated), (0, 0, 5));
         assert_eq!(done.updated_users, ["bob", "eve"]);
         let bob = provider.user("bob").unwrap().unwrap();
         assert_eq!((bob.email.as_str(), bob.created_at, bob.used_quota_size), ("", 77, 5));
@@ -325,6 +401,16 @@ fn a_restore_is_all_or_nothing() {
         assert_eq!(snapshot.users.len(), 2);
         assert_eq!(snapshot.users[0], bob);
         assert_eq!((snapshot.folders.len(), snapshot.admins.len()), (1, 1));
+        assert_eq!(snapshot.users[1], provider.user("eve").unwrap().unwrap());
+        assert_eq!(snapshot.groups, [provider.group("staff").unwrap().unwrap()]);
+        assert_eq!(snapshot.folders[0].users, ["eve"]);
+
+        // A reference into nothing undoes everything.
+        let lost = User { groups: vec![member("gone", 2)], ..user("lost") };
+        let objects = Objects { users: vec![user("fine"), lost], ..Objects::default() };
+        let error = provider.restore(&objects, false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(provider.user("fine").unwrap(), None);
     });
 }
 

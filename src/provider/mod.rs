@@ -1,4 +1,4 @@
-//! Accounts at rest: users, folders, admins and what they have stored.
+//! Accounts at rest: users, groups, folders, admins and what they have stored.
 //!
 //! The traits here are small, synchronous, one per aggregate; [`Provider`] is
 //! their sum, and `sql` implements it. Everybody else uses [`Store`], the async
@@ -16,7 +16,7 @@ use actors::ports::{Usage, UsageDelta};
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{Admin, Folder, Password, User};
+use crate::model::{Admin, Folder, Group, Password, User};
 
 pub use store::Store;
 
@@ -40,9 +40,13 @@ impl Default for Page {
 }
 
 /// Users, stored as given. The usage counters are read with the user but
-/// written only through [`UsageCounters`].
+/// written only through [`UsageCounters`]; so are the definitions of its folders,
+/// which are written only for folders that do not exist. Adding and updating fail
+/// with `InvalidInput` if a folder or a group is missing.
 pub trait Users: Send + Sync {
     fn user(&self, username: &str) -> Result<Option<User>>;
+    /// The user with its groups, as of one moment.
+    fn account(&self, username: &str) -> Result<Option<Account>>;
     fn users(&self, page: Page) -> Result<Vec<User>>;
     /// Fails with `AlreadyExists`.
     fn add_user(&self, user: &User) -> Result<()>;
@@ -62,15 +66,39 @@ pub trait Users: Send + Sync {
     fn swap_user_password(&self, username: &str, old: &str, new: &str) -> Result<bool>;
 }
 
+/// A user and what its settings depend on.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    pub user: User,
+    /// Its groups with their folders, but without their lists of members.
+    pub groups: Vec<Group>,
+}
+
+/// Groups, stored as given, their folders as those of users.
+pub trait Groups: Send + Sync {
+    fn group(&self, name: &str) -> Result<Option<Group>>;
+    fn groups(&self, page: Page) -> Result<Vec<Group>>;
+    /// Fails with `AlreadyExists`.
+    fn add_group(&self, group: &Group) -> Result<()>;
+    /// Replaces the group but for `id` and `created_at`. Fails with `NotFound`.
+    fn update_group(&self, group: &Group) -> Result<()>;
+    /// Fails with `NotFound`, and with `Conflict` while users are in it.
+    fn delete_group(&self, name: &str) -> Result<()>;
+}
+
 /// Folders, stored as given; their counters as those of users.
 pub trait Folders: Send + Sync {
     fn folder(&self, name: &str) -> Result<Option<Folder>>;
     fn folders(&self, page: Page) -> Result<Vec<Folder>>;
+    /// Which of these exist.
+    fn existing_folders(&self, names: &[String]) -> Result<Vec<String>>;
     /// Fails with `AlreadyExists`.
     fn add_folder(&self, folder: &Folder) -> Result<()>;
-    /// Replaces the folder but for `id`. Fails with `NotFound`.
+    /// Replaces the folder but for `id`. Fails with `NotFound`, and with
+    /// `InvalidInput` if it gets a place for every user but is mounted somewhere
+    /// with a quota of its own.
     fn update_folder(&self, folder: &Folder) -> Result<()>;
-    /// Fails with `NotFound`.
+    /// Takes it out of all users and groups. Fails with `NotFound`.
     fn delete_folder(&self, name: &str) -> Result<()>;
 }
 
@@ -120,6 +148,7 @@ pub trait Backup: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub struct Objects {
     pub folders: Vec<Folder>,
+    pub groups: Vec<Group>,
     pub users: Vec<User>,
     pub admins: Vec<Admin>,
 }
@@ -138,7 +167,7 @@ pub struct Restored {
 }
 
 /// A place for accounts.
-pub trait Provider: Users + Folders + Admins + UsageCounters + Backup {
+pub trait Provider: Users + Groups + Folders + Admins + UsageCounters + Backup {
     /// Fails with `Unavailable` if the store does not answer.
     fn check_availability(&self) -> Result<()>;
     /// Name of the driver, for the status page.

@@ -3,6 +3,7 @@
 
 mod second_factor;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +14,13 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::sql::SqlProvider;
-use super::{Objects, Page, PasswordOwner, PasswordPolicy, Provider, Restored};
+use super::{Account, Objects, Page, PasswordOwner, PasswordPolicy, Provider, Restored};
 use crate::config::{DataProviderConfig, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
-use crate::model::{Admin, Folder, NamingRules, Rules, User};
+use crate::model::{
+    Admin, Effective, Folder, Group, NamingRules, Rules, User, VirtualFolder, effective,
+};
 
 /// `last_login` is not written again before this much time has passed.
 const LOGIN_UPDATE_INTERVAL_MS: i64 = 10 * 60 * 1000;
@@ -110,12 +113,26 @@ impl Store {
         self.run(|provider| provider.check_availability()).await
     }
 
+    /// The user as it is stored.
     pub async fn user(&self, username: &str) -> Result<Option<User>> {
         let name = self.rules.naming.canonical(username);
         self.run(move |provider| provider.user(&name)).await
     }
 
-    /// Users sorted by name.
+    /// The user and its groups, as of one moment.
+    pub async fn account(&self, username: &str) -> Result<Option<Account>> {
+        let name = self.rules.naming.canonical(username);
+        self.run(move |provider| provider.account(&name)).await
+    }
+
+    /// The user with what it inherits from its groups: what sessions, limits and
+    /// scans go by.
+    pub async fn effective_user(&self, username: &str) -> Result<Option<Effective>> {
+        let account = self.account(username).await?;
+        Ok(account.map(|account| effective(account.user, &account.groups)))
+    }
+
+    /// Users sorted by name, as they are stored.
     pub async fn users(&self, page: Page) -> Result<Vec<User>> {
         self.run(move |provider| provider.users(bounded(page))).await
     }
@@ -125,6 +142,9 @@ impl Store {
     pub async fn add_user(&self, mut user: User) -> Result<User> {
         self.require_changeable_users()?;
         user.normalise(&self.rules)?;
+        self.settle_folders(&mut user.virtual_folders)
+            .await
+            .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
         self.prepare_user_password(&mut user).await?;
         let now = now_unix_ms();
         user.created_at = now;
@@ -143,6 +163,9 @@ impl Store {
     pub async fn update_user(&self, mut user: User) -> Result<User> {
         self.require_changeable_users()?;
         user.normalise(&self.rules)?;
+        self.settle_folders(&mut user.virtual_folders)
+            .await
+            .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
         self.prepare_user_password(&mut user).await?;
         let now = now_unix_ms();
         user.updated_at = now;
@@ -179,6 +202,83 @@ impl Store {
         self.run(move |provider| provider.swap_user_password(&name, &old, &new)).await
     }
 
+    pub async fn group(&self, name: &str) -> Result<Option<Group>> {
+        let name = self.rules.naming.canonical(name);
+        self.run(move |provider| provider.group(&name)).await
+    }
+
+    /// Groups sorted by name.
+    pub async fn groups(&self, page: Page) -> Result<Vec<Group>> {
+        self.run(move |provider| provider.groups(bounded(page))).await
+    }
+
+    /// Adds a group and returns it as stored. Fails with `InvalidInput` or
+    /// `AlreadyExists`.
+    pub async fn add_group(&self, mut group: Group) -> Result<Group> {
+        self.prepare_group(&mut group).await?;
+        group.created_at = group.updated_at;
+        self.run(move |provider| {
+            provider.add_group(&group)?;
+            stored(provider.group(&group.name)?, "group", &group.name)
+        })
+        .await
+    }
+
+    /// Replaces the group of this name and returns it as stored; its users stay in
+    /// it. Fails with `InvalidInput` or `NotFound`.
+    pub async fn update_group(&self, mut group: Group) -> Result<Group> {
+        self.prepare_group(&mut group).await?;
+        self.run(move |provider| {
+            provider.update_group(&group)?;
+            stored(provider.group(&group.name)?, "group", &group.name)
+        })
+        .await
+    }
+
+    async fn prepare_group(&self, group: &mut Group) -> Result<()> {
+        group.normalise(&self.rules)?;
+        self.settle_folders(&mut group.virtual_folders)
+            .await
+            .map_err(|error| error.wrap(format!("group {:?}", group.name)))?;
+        group.updated_at = now_unix_ms();
+        Ok(())
+    }
+
+    /// Fails with `NotFound`, and with `Conflict` while users are in it.
+    pub async fn delete_group(&self, name: &str) -> Result<()> {
+        let name = self.rules.naming.canonical(name);
+        self.run(move |provider| provider.delete_group(&name)).await
+    }
+
+    /// Decides which folders are made from what is said of them here.
+    async fn settle_folders(&self, mounts: &mut [VirtualFolder]) -> Result<()> {
+        let existing = self.existing_folders(mounts.iter(), &BTreeSet::new()).await?;
+        for mount in mounts {
+            let exists = existing.contains(&mount.folder.name);
+            mount.settle(exists, &self.rules)?;
+        }
+        Ok(())
+    }
+
+    /// Which folders exist of those that `mounts` define, leaving out `known` ones.
+    pub(super) async fn existing_folders(
+        &self,
+        mounts: impl Iterator<Item = &VirtualFolder>,
+        known: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>> {
+        let asked: BTreeSet<&str> = mounts
+            .filter(|mount| mount.folder.is_defined())
+            .map(|mount| mount.folder.name.as_str())
+            .filter(|name| !known.contains(*name))
+            .collect();
+        if asked.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let asked: Vec<String> = asked.into_iter().map(str::to_owned).collect();
+        let existing = self.run(move |provider| provider.existing_folders(&asked)).await?;
+        Ok(existing.into_iter().collect())
+    }
+
     pub async fn folder(&self, name: &str) -> Result<Option<Folder>> {
         let name = self.rules.naming.canonical(name);
         self.run(move |provider| provider.folder(&name)).await
@@ -211,7 +311,8 @@ impl Store {
         .await
     }
 
-    /// Deletes the folder object, never files. Fails with `NotFound`.
+    /// Deletes the folder object and takes it out of users and groups; never deletes
+    /// files. Fails with `NotFound`.
     pub async fn delete_folder(&self, name: &str) -> Result<()> {
         let name = self.rules.naming.canonical(name);
         self.run(move |provider| provider.delete_folder(&name)).await

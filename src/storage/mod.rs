@@ -201,6 +201,9 @@ pub trait WriteHandle: Send + Sync + Debug {
     /// True when the target existed and is being overwritten or continued;
     /// its size at open, for quota.
     fn replaced_size(&self) -> Option<u64>;
+    /// The file that [`WriteHandle::commit`] would replace now; `None` when there
+    /// is none, or when the target itself is written.
+    async fn replaceable(&self) -> Result<Option<Metadata>>;
     /// Writes all of `data` at `offset` if that needs no waiting; `None` when it
     /// would wait or the backend cannot tell, and then nothing was written.
     fn try_write_at(&self, _offset: u64, _data: &[u8]) -> Option<Result<()>> {

@@ -51,6 +51,7 @@ impl Session {
         let Some(owner) = &place.mount.quota else {
             return storage.set_attributes(&place.path, wanted).await.map(drop);
         };
+        let _turn = self.origin.services.ledger.turns(&[place]).await;
         let found = storage.stat(&place.path).await?;
         let lease = match size.checked_sub(found.size) {
             None | Some(0) => None,

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use actors::{
-    AbortReason, BoxError, Connection, Direction, FsAction, FsEvent, FsStatus, KillSwitch, Lease,
-    Meter, Protocol, Refused, Transfer, TransferEnd, TransferSpec, UsageDelta, Verdict,
+    AbortReason, BoxError, Connection, Denied, Direction, FsAction, FsEvent, FsStatus, KillSwitch,
+    Lease, Limits, Meter, Protocol, Refused, Transfer, TransferEnd, TransferSpec, UsageDelta,
+    Verdict, Want,
 };
 use async_trait::async_trait;
 
@@ -26,6 +27,16 @@ const SPACE_LIMIT: &str = "failure: denying write due to space limit";
 /// A write that the quota forbids.
 pub(super) fn over_quota() -> Error {
     Error::new(ErrorKind::QuotaExceeded, SPACE_LIMIT)
+}
+
+/// Without a size or file limit a lease is never denied.
+pub(super) fn denied(denied: Denied) -> Error {
+    match denied {
+        Denied::Size | Denied::Files => over_quota(),
+        Denied::Unavailable(_) => {
+            Error::with_source(ErrorKind::Unavailable, "check the quota", denied)
+        }
+    }
 }
 
 /// Why nothing is done any more on a killed connection.
@@ -338,6 +349,17 @@ pub(super) struct QuotaHold {
     pub(super) lease: Lease,
     /// For a file that is written in place.
     pub(super) entry: Option<ledger::Entry>,
+    /// For one that takes its place at the end.
+    pub(super) expected: Option<Expected>,
+}
+
+/// What an upload got for free since a file was there that it replaces.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// Bytes of that file which the new one begins with.
+    pub(super) bytes: u64,
+    /// Another file was not reserved.
+    pub(super) is_no_new_file: bool,
 }
 
 #[async_trait]
@@ -348,11 +370,22 @@ impl TransferEnd for UploadEnd {
             self.give_up(failure).await;
             return Err(error.into());
         }
+        let turn = self.turn().await;
+        let room = match self.make_room().await {
+            Ok(room) => room,
+            Err(error) => {
+                drop(turn);
+                let failure = Failure { kind: error.kind(), text: error.to_string() };
+                self.give_up(failure).await;
+                return Err(error.into());
+            }
+        };
         match self.handle.commit().await {
             Ok(ended) => {
                 let stored = ended.stored.as_ref().map_or(0, |stored| stored.size);
                 let Self { running, quota, .. } = *self;
                 settle(&running, quota, Some(&ended));
+                drop((room, turn));
                 running.ended(None, stored).await;
                 Ok(())
             }
@@ -360,6 +393,7 @@ impl TransferEnd for UploadEnd {
                 // The storage has cleaned up; nothing new is stored.
                 let Self { running, quota, .. } = *self;
                 settle(&running, quota, None);
+                drop((room, turn));
                 let failure = Failure { kind: error.kind(), text: error.to_string() };
                 running.ended(Some(&failure), 0).await;
                 Err(error.into())
@@ -379,11 +413,50 @@ impl TransferEnd for UploadEnd {
 }
 
 impl UploadEnd {
+    /// For what ends in the storage, and the counting of it.
+    async fn turn(&self) -> Vec<ledger::Turn> {
+        match &self.quota {
+            Some(_) => self.running.origin.services.ledger.turns(&[&self.running.place]).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Pays for what an upload was to replace and is not there any more; the
+    /// result must live until the upload is settled.
+    async fn make_room(&self) -> Result<Option<Lease>> {
+        let Some(QuotaHold { lease, expected: Some(expected), .. }) = &self.quota else {
+            return Ok(None);
+        };
+        let Some(owner) = &self.running.place.mount.quota else { return Ok(None) };
+        if *expected == Expected::default() || owner.limits == Limits::default() {
+            return Ok(None);
+        }
+        let there = self.handle.replaceable().await?;
+        let missing = expected.bytes.saturating_sub(there.as_ref().map_or(0, |file| file.size));
+        lease.take_or_renew(missing).await.map_err(denied)?;
+        if there.is_some() || !expected.is_no_new_file {
+            return Ok(None);
+        }
+        let quota = &self.running.origin.services.quota;
+        let want = Want { bytes: 0, files: 1 };
+        // The bytes are in the upload's own lease.
+        let limits = Limits { size: None, ..owner.limits };
+        quota.reserve(owner.account.clone(), limits, want).await.map(Some).map_err(denied)
+    }
+
     async fn give_up(self, failure: Failure) {
         // What an account has no room for shall not stay, whatever the mode.
         let partial = match failure.kind {
             ErrorKind::QuotaExceeded => Partial::Discard,
             _ => Partial::Keep,
+        };
+        let turn = self.turn().await;
+        let (partial, room) = match partial {
+            Partial::Keep => match self.make_room().await {
+                Ok(room) => (Partial::Keep, room),
+                Err(_) => (Partial::Discard, None),
+            },
+            Partial::Discard => (Partial::Discard, None),
         };
         let Self { running, handle, quota } = self;
         let ended = match handle.abort(partial).await {
@@ -400,13 +473,14 @@ impl UploadEnd {
             _ => stored.map_or(0, |stored| stored.size),
         };
         settle(&running, quota, ended.as_ref());
+        drop((room, turn));
         running.ended(Some(&failure), file_size).await;
     }
 }
 
 /// Counts what an upload really changed and gives back what it held.
 fn settle(running: &Running, quota: Option<QuotaHold>, ended: Option<&Ended>) {
-    let (Some(QuotaHold { lease, entry }), Some(owner)) = (quota, &running.place.mount.quota)
+    let (Some(QuotaHold { lease, entry, .. }), Some(owner)) = (quota, &running.place.mount.quota)
     else {
         return;
     };

@@ -6,19 +6,48 @@
 //! the usage could be driven to zero with a full disk. So for each such file the
 //! ledger remembers the size that is counted, and every change is a difference
 //! to that.
+//!
+//! What an operation saw and what it counts must not be separated by another
+//! operation on the same files: whoever removes a file between the two would
+//! credit it as well. So whatever changes what an account stores takes its
+//! [`Turn`] for the change and its counting.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use actors::{AccountId, UsageDelta};
 
+use super::mounts::Resolved;
 use crate::storage::{FileKind, Metadata, ObjectId};
 
 type Key = (AccountId, ObjectId);
 
-/// One for the whole server. Bounded by the number of open uploads.
+/// One for the whole server. Bounded by the number of open uploads and running
+/// operations.
 #[derive(Debug, Default)]
-pub(super) struct Ledger(Mutex<HashMap<Key, Counted>>);
+pub(super) struct Ledger {
+    files: Mutex<HashMap<Key, Counted>>,
+    turns: Mutex<HashMap<AccountId, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// The right to change what one account stores; given up by dropping it. Never
+/// held while a client or a hook is waited for.
+#[derive(Debug)]
+pub(super) struct Turn {
+    ledger: Arc<Ledger>,
+    account: AccountId,
+    guard: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        drop(self.guard.take());
+        let mut turns = self.ledger.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.get(&self.account).is_some_and(|turn| turn.strong_count() == 0) {
+            turns.remove(&self.account);
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Counted {
@@ -36,6 +65,41 @@ pub(super) struct Entry {
 }
 
 impl Ledger {
+    /// Waits for the account's turn.
+    pub(super) async fn turn(self: &Arc<Self>, account: &AccountId) -> Turn {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            match turns.get(account).and_then(Weak::upgrade) {
+                Some(turn) => turn,
+                None => {
+                    let turn = Arc::default();
+                    turns.insert(account.clone(), Arc::downgrade(&turn));
+                    turn
+                }
+            }
+        };
+        let guard = Some(turn.lock_owned().await);
+        Turn { ledger: self.clone(), account: account.clone(), guard }
+    }
+
+    /// The turns of all accounts that count what is stored at `places`, in an
+    /// order that is the same for everybody. A storage that is slow to rename
+    /// waits for nobody: there a race may leave the counters off until a scan.
+    pub(super) async fn turns(self: &Arc<Self>, places: &[&Resolved]) -> Vec<Turn> {
+        let owners = places
+            .iter()
+            .filter(|place| place.mount.storage.capabilities().atomic_rename)
+            .filter_map(|place| place.mount.quota.as_ref());
+        let mut accounts: Vec<_> = owners.map(|owner| &owner.account).collect();
+        accounts.sort();
+        accounts.dedup();
+        let mut turns = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            turns.push(self.turn(account).await);
+        }
+        turns
+    }
+
     /// Enters a file that is about to be written in place. `before` is what its
     /// size was before that, `None` for a new file, unless the ledger knows better.
     pub(super) fn enter(
@@ -91,7 +155,7 @@ impl Ledger {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Counted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,6 +238,21 @@ mod tests {
         assert_eq!(ledger.settle(&account(), id(1), None, None), delta(0, 0));
         drop(upload);
         assert!(ledger.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_account_takes_turns_and_nothing_is_left_of_them() {
+        let ledger = Arc::new(Ledger::default());
+        let first = ledger.turn(&account()).await;
+        let other = ledger.turn(&AccountId::user("b")).await;
+        let own = account();
+        let second = ledger.turn(&own);
+        tokio::pin!(second);
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        let second = second.await;
+        drop((second, other));
+        assert!(ledger.turns.lock().unwrap().is_empty());
     }
 
     #[test]

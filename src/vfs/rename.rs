@@ -41,6 +41,7 @@ impl Session {
             })?;
         }
         let may_replace = self.may(Operation::ReplaceByRename(to));
+        let turns = self.origin.services.ledger.turns(&[&target]).await;
         let renamed = storage.rename(&source.path, &target.path, may_replace).await;
         let replaced = renamed.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists if !may_replace => Error::new(
@@ -53,6 +54,7 @@ impl Session {
             let delta = self.origin.services.ledger.settle_gone(&owner.account, &replaced);
             self.origin.adjust(&target, delta);
         }
+        drop(turns);
         let command = Command::new(logging::Operation::Rename, started, from, &source);
         self.origin
             .command_done(Command {

@@ -1,6 +1,8 @@
 //! Sessions on real directories with the real actors; only the stored usage and
 //! the hooks are fakes.
 
+mod quota_model;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::{AbortReason, Denied, Direction, Lease, Limits, Transfer, Want};
+use actors::{AbortReason, Direction, Lease, Limits, Transfer, Want};
 use bytes::Bytes;
 
-use super::effects::{QuotaHold, Running, UploadEnd, end_error, over_quota};
-use super::mounts::QuotaOwner;
+use super::effects::{Expected, QuotaHold, Running, UploadEnd, denied, end_error};
+use super::mounts::{QuotaOwner, Resolved};
 use super::policy::Operation;
 use super::session::Session;
 use super::throttle::Throttle;
@@ -102,9 +102,9 @@ impl Session {
             mode: self.mode_of_new(path, 0o666, options.mode),
             owner: self.owner_of_new(),
         };
-        let reserved = match &place.mount.quota {
+        let mut reserved = match &place.mount.quota {
             None => None,
-            Some(owner) => Some(self.reserve(owner, &mut how).await?),
+            Some(owner) => Some(self.reserve(owner, &place, &mut how).await?),
         };
         let must_exist = options.create && !how.create;
         // In place, a counted file is emptied only when the ledger knows of it.
@@ -116,25 +116,39 @@ impl Session {
         let quota_owner = place.mount.quota.clone();
         let (running, transfer) =
             Running::begin(&self.origin, Direction::Upload, path, place).await?;
-        let handle =
-            storage.open_write(&storage_path, how).await.map_err(|error| match error.kind() {
-                ErrorKind::AlreadyExists if !options.exclusive => Error::new(
-                    ErrorKind::PermissionDenied,
-                    format!("permission overwrite is missing for {path}"),
-                ),
-                ErrorKind::NotFound if must_exist => over_quota(),
-                _ => error,
-            })?;
+        // Until a file that is written in place is in the ledger.
+        let turn = match &reserved {
+            Some(_) if atomic == Atomicity::Direct => {
+                self.origin.services.ledger.turns(&[&running.place]).await
+            }
+            _ => Vec::new(),
+        };
+        let opened = match (storage.open_write(&storage_path, how).await, &quota_owner) {
+            // Removed since we looked: a new file after all.
+            (Err(error), Some(owner)) if must_exist && error.kind() == ErrorKind::NotFound => {
+                reserved = Some(self.reserve_files(owner, 1).await?);
+                how.create = true;
+                storage.open_write(&storage_path, how).await
+            }
+            (opened, _) => opened,
+        };
+        let handle = opened.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists if !options.exclusive => Error::new(
+                ErrorKind::PermissionDenied,
+                format!("permission overwrite is missing for {path}"),
+            ),
+            _ => error,
+        })?;
 
         let replaced = handle.replaced_size();
         let (quota, paid_to) = match (reserved, quota_owner) {
             (Some(lease), Some(owner)) => {
-                let (hold, paid_to) =
-                    self.hold(&owner, lease, &*handle, atomic, options.truncate).await?;
+                let (hold, paid_to) = self.hold(&owner, lease, &*handle, &how, &options).await?;
                 (Some(hold), paid_to)
             }
             _ => (None, 0),
         };
+        drop(turn);
         let end = UploadEnd { running: running.clone(), handle: handle.clone(), quota };
         let user = &self.origin.user;
         let upload = Upload {
@@ -154,20 +168,24 @@ impl Session {
         Ok(upload)
     }
 
-    /// Reserves for a file that may be new. Without room for another file an
-    /// existing one can still be written.
-    async fn reserve(&self, owner: &QuotaOwner, how: &mut WriteMode) -> Result<Lease> {
+    /// Reserves for a file that may be new. One that exists is not reserved as
+    /// another: that could deny a new file which fits.
+    async fn reserve(
+        &self,
+        owner: &QuotaOwner,
+        place: &Resolved,
+        how: &mut WriteMode,
+    ) -> Result<Lease> {
+        if how.create && !how.exclusive && owner.limits.files.is_some() {
+            how.create = place.mount.storage.stat(&place.path).await.is_err();
+        }
+        self.reserve_files(owner, u64::from(how.create)).await
+    }
+
+    async fn reserve_files(&self, owner: &QuotaOwner, files: u64) -> Result<Lease> {
         let quota = &self.origin.services.quota;
-        let reserve =
-            |files| quota.reserve(owner.account.clone(), owner.limits, Want { bytes: 0, files });
-        let reserved = match reserve(u64::from(how.create)).await {
-            Err(Denied::Files) if !how.exclusive => {
-                how.create = false;
-                reserve(0).await
-            }
-            reserved => reserved,
-        };
-        reserved.map_err(denied)
+        let want = Want { bytes: 0, files };
+        quota.reserve(owner.account.clone(), owner.limits, want).await.map_err(denied)
     }
 
     /// What an opened upload holds of the quota, and up to which size the file
@@ -177,32 +195,23 @@ impl Session {
         owner: &QuotaOwner,
         lease: Lease,
         handle: &dyn WriteHandle,
-        atomic: Atomicity,
-        truncates: bool,
+        how: &WriteMode,
+        options: &UploadOptions,
     ) -> Result<(QuotaHold, u64)> {
         let replaced = handle.replaced_size();
-        if atomic != Atomicity::Direct {
+        if how.atomic != Atomicity::Direct {
             // The old file stays until the rename and is credited only then;
             // continuing it costs what is added.
-            let paid_to = if truncates { 0 } else { replaced.unwrap_or(0) };
-            return Ok((QuotaHold { lease, entry: None }, paid_to));
+            let paid_to = if options.truncate { 0 } else { replaced.unwrap_or(0) };
+            let expected = Expected { bytes: paid_to, is_no_new_file: !how.create };
+            return Ok((QuotaHold { lease, entry: None, expected: Some(expected) }, paid_to));
         }
         // The size now, not when it was opened: another upload may have ended since.
         let found = handle.metadata().await?;
         let before = replaced.map(|_| found.size);
         let entry = self.origin.services.ledger.enter(&owner.account, found.id, before);
         let paid_to = entry.counted().unwrap_or(0);
-        Ok((QuotaHold { lease, entry: Some(entry) }, paid_to))
-    }
-}
-
-/// Without a size or file limit a lease is never denied.
-pub(super) fn denied(denied: Denied) -> Error {
-    match denied {
-        Denied::Size | Denied::Files => over_quota(),
-        Denied::Unavailable(_) => {
-            Error::with_source(ErrorKind::Unavailable, "check the quota", denied)
-        }
+        Ok((QuotaHold { lease, entry: Some(entry), expected: None }, paid_to))
     }
 }
 

@@ -52,6 +52,7 @@ rights! {
     ManageAdmins = Some(AdminPermission::ManageAdmins);
     ManageFolders = Some(AdminPermission::ManageFolders);
     DisableSecondFactors = Some(AdminPermission::DisableMfa);
+    ManageGroups = Some(AdminPermission::ManageGroups);
     ScanQuotas = Some(AdminPermission::QuotaScans);
 }
 

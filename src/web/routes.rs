@@ -53,6 +53,8 @@ routes! {
     "/users/{username}" { get: users::get, put: users::update, delete: users::delete }
     "/folders" { get: folders::list, post: folders::create }
     "/folders/{name}" { get: folders::get, put: folders::update, delete: folders::delete }
+    "/groups" { get: groups::list, post: groups::create }
+    "/groups/{name}" { get: groups::get, put: groups::update, delete: groups::delete }
     "/admins" { get: admins::list, post: admins::create }
     "/admins/{username}" { get: admins::get, put: admins::update, delete: admins::delete }
     "/admin/changepwd" { put: admins::change_password }

@@ -5,6 +5,7 @@ mod admins;
 mod connections;
 mod dumps;
 mod folders;
+mod groups;
 mod harness;
 mod quotas;
 mod servers;

@@ -282,8 +282,35 @@ class Story:
             200, get_folder_by_name.sync_detailed(client=self.client, name="archive")
         )
         assert (folder.used_quota_size, folder.used_quota_files) == (5, 1), folder
+
+        step("mount the folder into the user")
+        clara = expect(
+            200, get_user_by_username.sync_detailed(client=self.client, username="clara")
+        )
+        clara.virtual_folders = [
+            models.VirtualFolder(
+                name="archive", virtual_path="/archive", quota_size=-1, quota_files=-1
+            )
+        ]
+        expect(
+            200, update_user.sync_detailed(client=self.client, username="clara", json_body=clara)
+        )
+        clara = expect(
+            200, get_user_by_username.sync_detailed(client=self.client, username="clara")
+        )
+        [mount] = clara.virtual_folders
+        assert (mount.virtual_path, mount.quota_size) == ("/archive", -1), mount
+        assert (mount.mapped_path, mount.used_quota_files) == (str(mapped), 1), mount
+        folder = expect(
+            200, get_folder_by_name.sync_detailed(client=self.client, name="archive")
+        )
+        assert folder.users == ["clara"], folder
         expect(200, delete_folder.sync_detailed(client=self.client, name="archive"))
         assert (mapped / "one").exists(), "files stay"
+        clara = expect(
+            200, get_user_by_username.sync_detailed(client=self.client, username="clara")
+        )
+        assert not clara.virtual_folders, clara
 
     def admins(self):
         step("create, update and delete an admin, who changes its password")

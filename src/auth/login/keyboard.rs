@@ -43,6 +43,8 @@ pub struct Dialogue {
     login: Login,
     /// The user if the gates are open, or why they are closed.
     account: Result<User, LoginFailure>,
+    /// What could not be inherited from groups.
+    left_out: Vec<String>,
     stored: Password,
     source: Source,
     asked: usize,
@@ -52,7 +54,7 @@ pub struct Dialogue {
 #[derive(Debug)]
 enum Source {
     BuiltIn { code_is_due: bool },
-    Hook { conversation: Conversation, check_password: u8 },
+    Hook { conversation: Box<Conversation>, check_password: u8 },
 }
 
 impl Login {
@@ -63,23 +65,23 @@ impl Login {
         username: &str,
         context: LoginContext,
     ) -> Result<(Dialogue, Step), LoginFailure> {
-        let user = self.store.user(username).await?;
+        let (user, left_out) = self.account(username).await?;
         let stored = user.as_ref().map(|user| user.password.clone()).unwrap_or_default();
         let account = pass_gates(user, &context);
         let source = match hook {
             None => Source::BuiltIn { code_is_due: false },
             Some(hook) => Source::Hook {
-                conversation: hook.begin(Asking {
+                conversation: Box::new(hook.begin(Asking {
                     username: username.to_owned(),
                     ip: context.ip,
                     password: stored.as_str().to_owned(),
-                })?,
+                })?),
                 check_password: 0,
             },
         };
         let deadline = Instant::now() + TIME_LIMIT;
         let mut dialogue =
-            Dialogue { login: self.clone(), account, stored, source, asked: 0, deadline };
+            Dialogue { login: self.clone(), account, left_out, stored, source, asked: 0, deadline };
         let step = match &dialogue.source {
             Source::BuiltIn { .. } => dialogue.ask(Questions::one("Password: ")),
             Source::Hook { .. } => dialogue.ask_hook(&[]).await?,
@@ -187,6 +189,6 @@ impl Dialogue {
 
     async fn done(&mut self) -> Result<Step, LoginFailure> {
         let user = self.take_account()?;
-        Ok(Step::Done(self.login.admit(user).await))
+        Ok(Step::Done(self.login.admit(user, std::mem::take(&mut self.left_out)).await))
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::auth::create_default_admin;
 use crate::config::{DataProviderConfig, PasswordAlgorithm};
-use crate::model::{AdminPermission, Permission, Permissions};
+use crate::model::{AdminPermission, Folder, Group, GroupMapping, Permission, Permissions};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII7SspTE+8waCziFlcprbqHA+hwHMyy8NidanihfibkR me";
@@ -282,4 +282,109 @@ async fn a_login_does_not_survive_a_change_of_its_account() {
     assert!(matches!(failure, LoginFailure::Changed), "{failure}");
     store.delete_user("bob").await.unwrap();
     assert!(login.confirm(&passed).await.unwrap_err().is_unknown_user());
+}
+
+fn staff(settings: &str) -> Group {
+    serde_json::from_str(&format!(
+        r#"{{"name":"staff","user_settings":{settings},
+            "virtual_folders":[{{"name":"data","virtual_path":"/data"}}]}}"#
+    ))
+    .unwrap()
+}
+
+/// Bob, in the group `staff`, which mounts the folder `data`.
+async fn with_staff(settings: &str) -> (Login, Store) {
+    let (login, store) = login_with(&config());
+    let data = Folder { name: "data".into(), mapped_path: "/srv/data".into(), ..Folder::default() };
+    store.add_folder(data).await.unwrap();
+    store.add_group(staff(settings)).await.unwrap();
+    let groups = vec![GroupMapping { name: "staff".into(), kind: GroupMapping::PRIMARY }];
+    store.add_user(User { groups, ..user() }).await.unwrap();
+    (login, store)
+}
+
+#[tokio::test]
+async fn a_session_has_what_the_groups_give() {
+    let (login, store) = with_staff(r#"{"home_dir":"/srv/%username%","max_sessions":3}"#).await;
+    let key = public_key::parse(KEY).unwrap();
+    for user in [
+        login.password("bob", "correct horse", with_password()).await.unwrap(),
+        whole(
+            login.public_key("bob", &key, from("192.0.2.1", LoginMethod::PublicKey)).await.unwrap(),
+        ),
+    ] {
+        assert_eq!((user.home_dir.as_str(), user.max_sessions), ("/srv/bob", 3));
+        assert_eq!(user.virtual_folders[0].folder.mapped_path, "/srv/data");
+        login.confirm(&user).await.unwrap();
+    }
+    assert_eq!(store.user("bob").await.unwrap().unwrap().max_sessions, 0);
+}
+
+#[tokio::test]
+async fn gates_of_a_group_close_for_its_members() {
+    let key = public_key::parse(KEY).unwrap();
+    type Check = fn(&LoginFailure) -> bool;
+    let table: [(&str, Check); 5] = [
+        (r#"{"filters":{"denied_ip":["192.0.2.0/24"]}}"#, |failure| {
+            matches!(failure, LoginFailure::AddressDenied(_))
+        }),
+        (r#"{"filters":{"allowed_ip":["10.0.0.0/8"]}}"#, |failure| {
+            matches!(failure, LoginFailure::AddressDenied(_))
+        }),
+        (r#"{"filters":{"denied_protocols":["SSH"]}}"#, |failure| {
+            matches!(failure, LoginFailure::ProtocolDenied(_))
+        }),
+        (r#"{"filters":{"denied_login_methods":["publickey"]}}"#, |failure| {
+            matches!(failure, LoginFailure::MethodDenied(LoginMethod::PublicKey))
+        }),
+        // Not yet after a day.
+        (r#"{"expires_in":1}"#, |_| false),
+    ];
+    for (settings, is_expected) in table {
+        let (login, _) = with_staff(settings).await;
+        let context = from("192.0.2.1", LoginMethod::PublicKey);
+        match login.public_key("bob", &key, context).await {
+            Ok(login) => assert!(whole(login).expiration_date > now_unix_ms(), "{settings}"),
+            Err(failure) => assert!(is_expected(&failure), "{settings}: {failure}"),
+        }
+    }
+    // After it, the account is over.
+    let (login, store) = with_staff(r#"{"expires_in":1}"#).await;
+    let old = store.user("bob").await.unwrap().unwrap();
+    assert_eq!(old.expiration_date, 0, "what a group gives is not stored");
+    let account = store.account("bob").await.unwrap().unwrap();
+    let long_ago = User { created_at: 1, ..account.user };
+    let seen = crate::model::effective(long_ago, &account.groups).user;
+    assert!(seen.is_expired(now_unix_ms()));
+    login.password("bob", "correct horse", with_password()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_does_not_survive_a_change_of_its_groups_and_folders() {
+    let (login, store) = with_staff("{}").await;
+    let passed = async || login.password("bob", "correct horse", with_password()).await.unwrap();
+    let user = passed().await;
+    login.confirm(&user).await.unwrap();
+    // What is stored and counted is no change.
+    let usage = actors::Usage { size: 5, files: 1, updated_unix_ms: 9 };
+    for account in [actors::AccountId::user("bob"), actors::AccountId::folder("data")] {
+        actors::UsageStore::set(&store, &account, usage).await.unwrap();
+    }
+    login.confirm(&user).await.unwrap();
+
+    store.update_group(staff(r#"{"filters":{"denied_ip":["198.51.100.0/24"]}}"#)).await.unwrap();
+    let failure = login.confirm(&user).await.unwrap_err();
+    assert!(matches!(failure, LoginFailure::Changed), "{failure}");
+
+    let user = passed().await;
+    let moved =
+        Folder { name: "data".into(), mapped_path: "/srv/moved".into(), ..Folder::default() };
+    store.update_folder(moved).await.unwrap();
+    assert!(matches!(login.confirm(&user).await, Err(LoginFailure::Changed)));
+
+    let user = passed().await;
+    store.delete_folder("data").await.unwrap();
+    assert!(matches!(login.confirm(&user).await, Err(LoginFailure::Changed)));
+    let user = passed().await;
+    login.confirm(&user).await.unwrap();
 }

@@ -73,7 +73,7 @@ async fn dumps_of_all_generations_are_loaded() {
             "filesystem": {"provider": 0, "osconfig": {}},
             "something_new": true,
         }],
-        "groups": [{"name": "g"}, {"name": "h"}], "roles": [], "configs": {"smtp": {"host": "x"}},
+        "event_rules": [{"name": "g"}, {"name": "h"}], "api_keys": [], "configs": {"smtp": {"host": "x"}},
     });
     let store = store();
     let report = load_value(&store, oldest, LoadMode::AddOnly).await.unwrap();
@@ -96,12 +96,15 @@ async fn dumps_of_all_generations_are_loaded() {
     assert_eq!(report.added, 1);
     assert_eq!(store.user("v27").await.unwrap().unwrap().filters.start_directory, "/in");
     let warnings = report.warnings.join("\n");
-    for part in
-        ["groups: 2 objects", "configs: not loaded", "\"something_new\"", "\"custom_placeholder\""]
-    {
+    for part in [
+        "event_rules: 2 objects",
+        "configs: not loaded",
+        "\"something_new\"",
+        "\"custom_placeholder\"",
+    ] {
         assert!(warnings.contains(part), "{part} in {warnings}");
     }
-    assert!(!warnings.contains("roles") && !warnings.contains("version:"), "{warnings}");
+    assert!(!warnings.contains("api_keys") && !warnings.contains("version:"), "{warnings}");
 }
 
 #[tokio::test]
@@ -190,7 +193,11 @@ async fn a_dump_loads_into_another_store_as_it_was() {
     let dump_of_first = json!({
         "users": [{"username": "bob", "status": 1, "home_dir": "/srv", "password": "pw",
                    "permissions": {"/": ["*"], "/closed": []},
+                   "groups": [{"name": "staff", "type": 2}],
+                   "virtual_folders": [{"name": "data", "virtual_path": "/d", "quota_size": 7}],
                    "filters": {"denied_protocols": ["FTP"]}}, user("eve")],
+        "groups": [{"name": "staff", "user_settings": {"expires_in": 5}, "virtual_folders":
+            [{"name": "data", "virtual_path": "/g", "quota_size": -1, "quota_files": -1}]}],
         "folders": [{"name": "data", "mapped_path": "/srv/data"}],
         "admins": [{"username": "root", "status": 1, "password": "pw", "permissions": ["*"]}],
     });
@@ -199,10 +206,117 @@ async fn a_dump_loads_into_another_store_as_it_was() {
         let second = store();
         let text = to_json(&dump(&first).await.unwrap(), indent).unwrap();
         let report = load(&second, &text, LoadMode::AddOnly).await.unwrap();
-        assert_eq!((report.added, report.warnings.as_slice()), (4, &[][..]));
+        assert_eq!((report.added, report.warnings.as_slice()), (5, &[][..]));
         let (a, b) = (first.snapshot().await.unwrap(), second.snapshot().await.unwrap());
         assert_eq!((a.users, a.folders, a.admins), (b.users, b.folders, b.admins));
+        assert_eq!(a.groups, b.groups);
     }
+}
+
+#[tokio::test]
+async fn folders_of_all_generations_are_loaded() {
+    let with_folders = |name: &str, folders: serde_json::Value| {
+        let mut user = user(name);
+        user["virtual_folders"] = folders;
+        user
+    };
+    // Without folder objects, then with objects that are known by their paths.
+    let oldest = json!({"users": [with_folders("s0", json!([
+        {"virtual_path": "/v", "mapped_path": "/srv/inline"},
+    ]))]});
+    let older = json!({
+        "folders": [{"id": 1, "mapped_path": "/srv/by path/", "used_quota_size": 5, "users": ["v1"]}],
+        "users": [with_folders("v1", json!([
+            {"id": 1, "mapped_path": "/srv/by path", "virtual_path": "/v", "quota_size": 0,
+             "quota_files": 9, "used_quota_size": 5},
+        ]))],
+    });
+    // With names; the folder of another user is not in the dump but described there.
+    let newer = json!({
+        "version": 9,
+        "folders": [{"name": "data", "mapped_path": "/srv/data", "users": ["v2"],
+                     "groups": ["staff"]}],
+        "groups": [{
+            "id": 4, "name": "staff", "created_at": 11, "updated_at": 12, "users": ["v2"],
+            "admins": null, "virtual_folders": [
+                {"id": 1, "name": "data", "mapped_path": "/srv/old", "virtual_path": "/g"}],
+            "user_settings": {"quota_size": 5, "filters": {"hooks": {}, "tls_certs": ["x"]},
+                              "filesystem": {"provider": 0, "s3config": {}}},
+        }],
+        "users": [with_folders("v2", json!([
+            {"name": "data", "mapped_path": "/srv/stale", "virtual_path": "/v"},
+            {"name": "lost", "mapped_path": "/srv/lost", "virtual_path": "/w",
+             "quota_size": -1, "quota_files": -1},
+        ]))],
+        "admins": [{"username": "a", "status": 1, "password": "$2a$10$x", "permissions": ["*"],
+                    "groups": [{"name": "staff", "options": {"add_to_users_as": 2}}]}],
+    });
+    let store = store();
+    let load = async |dump| load_value(&store, dump, LoadMode::AddOrUpdate).await.unwrap();
+    assert_eq!(load(oldest.clone()).await.warnings, Vec::<String>::new());
+    assert_eq!(load(older.clone()).await.warnings, Vec::<String>::new());
+    let report = load(newer.clone()).await;
+    assert_eq!(report.warnings.len(), 1, "{report:?}");
+    assert!(report.warnings[0].contains("\"tls_certs\""), "{report:?}");
+
+    let mounts = async |name: &str| -> Vec<(String, String, String, i64, i64)> {
+        let user = store.user(name).await.unwrap().unwrap();
+        let mounts = user.virtual_folders.into_iter();
+        mounts
+            .map(|m| {
+                let folder = m.folder;
+                (m.virtual_path, folder.name, folder.mapped_path, m.quota_size, m.quota_files)
+            })
+            .collect()
+    };
+    let row = |at: &str, name: &str, path: &str, size: i64, files: i64| {
+        (at.to_owned(), name.to_owned(), path.to_owned(), size, files)
+    };
+    assert_eq!(mounts("s0").await, [row("/v", "srv-inline", "/srv/inline", -1, -1)]);
+    let v1 = mounts("v1").await;
+    assert_eq!(v1, [row("/v", &v1[0].1, "/srv/by path", 0, 9)]);
+    assert!(v1[0].1.starts_with("srv-by-path-"), "{v1:?}");
+    let want = [row("/v", "data", "/srv/data", 0, 0), row("/w", "lost", "/srv/lost", -1, -1)];
+    assert_eq!(mounts("v2").await, want);
+    let staff = store.group("staff").await.unwrap().unwrap();
+    assert_eq!((staff.created_at, staff.updated_at, staff.user_settings.quota_size), (11, 12, 5));
+    assert_eq!(staff.virtual_folders[0].folder.mapped_path, "/srv/data");
+    assert_eq!((staff.users, staff.admins), (vec![], vec!["a".to_owned()]));
+
+    // Loading again changes nothing.
+    let before = store.snapshot().await.unwrap();
+    for dump in [oldest, older, newer] {
+        load(dump).await;
+    }
+    let after = store.snapshot().await.unwrap();
+    assert_eq!((before.folders, before.groups), (after.folders, after.groups));
+    assert_eq!((before.users, before.admins), (after.users, after.admins));
+}
+
+#[tokio::test]
+async fn a_dump_with_lost_references_is_refused_whole() {
+    let store = store();
+    let mut mounting = user("bob");
+    mounting["virtual_folders"] = json!([{"name": "gone", "virtual_path": "/v"}]);
+    let mut defining = user("bob");
+    defining["virtual_folders"] =
+        json!([{"name": "bad", "mapped_path": "relative", "virtual_path": "/v"}]);
+    let mut member = user("bob");
+    member["groups"] = json!([{"name": "nobodys", "type": 1}]);
+    for (broken, part) in [
+        (mounting, "user \"bob\": virtual_folders: folder \"gone\" does not exist"),
+        (defining, "user \"bob\": virtual_folders: folder \"bad\": mapped_path"),
+        (member.clone(), "user \"bob\": groups: group \"nobodys\" does not exist"),
+    ] {
+        let dump = json!({"users": [user("fine"), broken]});
+        let error = load_value(&store, dump, LoadMode::AddOrUpdate).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(store.user("fine").await.unwrap(), None);
+    }
+    // A dump of users alone loads once their groups are there.
+    load_value(&store, json!({"groups": [{"name": "nobodys"}]}), LoadMode::AddOnly).await.unwrap();
+    load_value(&store, json!({"users": [member]}), LoadMode::AddOnly).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
 //! Admins in SQL.
 
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 
 use super::connection::{Engine, with_engine};
-use super::schema::admins;
-use super::{SqlProvider, from_json, not_found, query_failed, to_json};
-use crate::error::Result;
+use super::relations::{
+    self, AdminMembership, MembershipRow, relations_of_admins, require_groups,
+    write_admin_relations,
+};
+use super::schema::{account_groups, admins, admins_groups};
+use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
+use crate::error::{Error, Result};
 use crate::model::{Admin, Password};
 use crate::provider::{Admins, Page};
 
@@ -28,6 +33,7 @@ pub struct AdminRow {
 }
 
 impl AdminRow {
+    /// Without its relations.
     pub fn into_admin(self) -> Result<Admin> {
         let what = format!("admin {:?}", self.username);
         Ok(Admin {
@@ -98,66 +104,92 @@ impl<'a> AdminRecord<'a> {
     }
 }
 
+/// Admins with their groups.
+pub fn assemble_admins(rows: Vec<AdminRow>, groups: Vec<MembershipRow>) -> Result<Vec<Admin>> {
+    let mut groups = relations::groups_by_admin(groups);
+    let related = |row: AdminRow| {
+        let mut admin = row.into_admin()?;
+        admin.groups = groups.take(&admin.username);
+        Ok(admin)
+    };
+    rows.into_iter().map(related).collect()
+}
+
 impl Admins for SqlProvider {
     fn admin(&self, username: &str) -> Result<Option<Admin>> {
-        let found: Option<AdminRow> = with_engine!(&mut self.connection()?, conn => {
-            admins::table
-                .filter(admins::username.eq(username))
-                .select(AdminRow::as_select())
-                .first(conn)
-                .optional()
+        let (rows, groups) = with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| {
+                let rows: Vec<AdminRow> = admins::table
+                    .filter(admins::username.eq(username))
+                    .select(AdminRow::as_select())
+                    .load(conn)?;
+                Ok::<_, DieselError>((rows, relations_of_admins!(conn, eq, username)))
+            })
         })
         .map_err(|error| query_failed(&format!("admin {username:?}"), error))?;
-        found.map(AdminRow::into_admin).transpose()
+        Ok(assemble_admins(rows, groups)?.pop())
     }
 
     fn admins(&self, page: Page) -> Result<Vec<Admin>> {
-        let rows: Vec<AdminRow> = with_engine!(&mut self.connection()?, conn => {
-            let query = admins::table
-                .select(AdminRow::as_select())
-                .offset(page.offset.into())
-                .limit(page.limit.into());
-            if page.descending {
-                query.order(admins::username.desc()).load(conn)
-            } else {
-                query.order(admins::username.asc()).load(conn)
-            }
+        let (rows, groups) = with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| {
+                let query = admins::table
+                    .select(AdminRow::as_select())
+                    .offset(page.offset.into())
+                    .limit(page.limit.into());
+                let rows: Vec<AdminRow> = if page.descending {
+                    query.order(admins::username.desc()).load(conn)?
+                } else {
+                    query.order(admins::username.asc()).load(conn)?
+                };
+                let names: Vec<&str> = rows.iter().map(|row| row.username.as_str()).collect();
+                let groups = relations_of_admins!(conn, eq_any, &names);
+                Ok::<_, DieselError>((rows, groups))
+            })
         })
         .map_err(|error| query_failed("admins", error))?;
-        rows.into_iter().map(AdminRow::into_admin).collect()
+        assemble_admins(rows, groups)
     }
 
     fn add_admin(&self, admin: &Admin) -> Result<()> {
+        let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::new(admin)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::insert_into(admins::table).values(&record).execute(conn)
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            diesel::insert_into(admins::table)
+                .values(&record)
+                .execute(conn)?;
+            write_admin_relations!(conn, &what, admin);
+            Ok(())
         }))
-        .map_err(|error| query_failed(&format!("admin {:?}", admin.username), error))?;
-        Ok(())
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn add_first_admin(&self, admin: &Admin) -> Result<bool> {
+        let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::new(admin)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let existing: i64 = admins::table.count().get_result(conn)?;
             if existing == 0 {
                 diesel::insert_into(admins::table).values(&record).execute(conn)?;
+                write_admin_relations!(conn, &what, admin);
             }
             Ok(existing == 0)
         }))
-        .map_err(|error| query_failed(&format!("admin {:?}", admin.username), error))
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn update_admin(&self, admin: &Admin) -> Result<()> {
         let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::replacement(admin)?;
-        let updated = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::update(admins::table.filter(admins::username.eq(&admin.username)))
-                .set(&record)
-                .execute(conn)
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let existing = admins::table.filter(admins::username.eq(&admin.username));
+            if diesel::update(existing).set(&record).execute(conn)? == 0 {
+                return Err(Aborted::from(not_found(&what)));
+            }
+            write_admin_relations!(conn, &what, admin);
+            Ok(())
         }))
-        .map_err(|error| query_failed(&what, error))?;
-        if updated == 0 { Err(not_found(&what)) } else { Ok(()) }
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn delete_admin(&self, username: &str) -> Result<()> {

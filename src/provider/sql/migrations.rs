@@ -150,13 +150,38 @@ mod tests {
         let mut connection = memory();
         assert!(migrate_sqlite(&mut connection).unwrap());
         let first = tables(&mut connection);
-        assert_eq!(first.len(), 4);
+        assert_eq!(first.len(), 9);
         assert!(!migrate_sqlite(&mut connection).unwrap());
 
         connection.revert_all_migrations(SQLITE).unwrap();
         assert_eq!(tables(&mut connection), Vec::<String>::new());
         assert!(migrate_sqlite(&mut connection).unwrap());
         assert_eq!(tables(&mut connection), first);
+    }
+
+    #[test]
+    fn accounts_of_the_first_schema_are_kept() {
+        let mut connection = memory();
+        connection.run_next_migration(SQLITE).unwrap();
+        connection
+            .batch_execute(
+                "INSERT INTO folders (name, mapped_path, description, filesystem)
+                 VALUES ('data', '/srv/data', '', '{}')",
+            )
+            .unwrap();
+        assert!(!is_current_sqlite(&mut connection).unwrap());
+        assert!(migrate_sqlite(&mut connection).unwrap());
+        // And they can be referred to.
+        connection
+            .batch_execute(
+                "PRAGMA foreign_keys = ON;
+                 INSERT INTO account_groups (name, description, user_settings, created_at, updated_at)
+                 VALUES ('g', '', '{}', 0, 0);
+                 INSERT INTO groups_folders VALUES ('g', '/d', 'data', 0, 0)",
+            )
+            .unwrap();
+        let lost = "INSERT INTO groups_folders VALUES ('g', '/e', 'nowhere', 0, 0)";
+        assert!(connection.batch_execute(lost).is_err());
     }
 
     #[test]

@@ -8,7 +8,9 @@ mod admins;
 mod connection;
 mod file;
 mod folders;
+mod groups;
 mod migrations;
+mod relations;
 mod restore;
 mod schema;
 mod usage;
@@ -82,6 +84,35 @@ impl Provider for SqlProvider {
 
     fn driver(&self) -> &'static str {
         self.pool.driver()
+    }
+}
+
+/// What ends a transaction early: the error of a query, whose object is named by
+/// whoever began the transaction, or one that says everything itself.
+enum Aborted {
+    Query(DieselError),
+    Refusal(Error),
+}
+
+impl Aborted {
+    /// The error of a transaction about `what`, e.g. `user "bob"`.
+    fn during(self, what: &str) -> Error {
+        match self {
+            Self::Query(error) => query_failed(what, error),
+            Self::Refusal(error) => error,
+        }
+    }
+}
+
+impl From<DieselError> for Aborted {
+    fn from(error: DieselError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<Error> for Aborted {
+    fn from(error: Error) -> Self {
+        Self::Refusal(error)
     }
 }
 

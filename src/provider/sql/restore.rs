@@ -3,50 +3,73 @@
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 
-use super::admins::{AdminRecord, AdminRow};
+use super::admins::{AdminRecord, AdminRow, assemble_admins};
 use super::connection::{Engine, with_engine};
-use super::folders::{FolderRecord, FolderRow, select_folders};
-use super::schema::{admins, folders, quota_usage, users};
+use super::folders::{FolderRecord, FolderRow, assemble_folders, select_folders};
+use super::groups::{GroupRecord, GroupRow, assemble_groups};
+use super::relations::{
+    self, AdminMembership, GroupMount, Membership, MembershipRow, MountRow, UserMount,
+    provide_folders, relate_users, relations_of_admins, relations_of_folders, relations_of_groups,
+    relations_of_users, require_groups, require_private_mounts, select_mounts,
+    write_admin_relations, write_group_relations, write_user_relations,
+};
+use super::schema::{
+    account_groups, admins, admins_groups, folders, groups_folders, quota_usage, users,
+    users_folders, users_groups,
+};
 use super::usage::{self, KIND_FOLDER, KIND_USER};
 use super::users::{Counters, UserRecord, UserRow, select_users};
-use super::{SqlProvider, query_failed};
+use super::{Aborted, SqlProvider, query_failed};
 use crate::error::{Error, Result};
 use crate::provider::{Backup, Objects, Restored};
 
+/// Less than every name, for relations of all.
+const BEFORE_ALL: &str = "";
+
 impl Backup for SqlProvider {
     fn snapshot(&self) -> Result<Objects> {
-        type Rows = (Vec<(FolderRow, Counters)>, Vec<(UserRow, Counters)>, Vec<AdminRow>);
-        let (folders, users, admins): Rows = with_engine!(&mut self.connection()?, conn => {
+        let (folders, groups, users, admins) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
+                let folders: Vec<(FolderRow, Counters)> =
+                    select_folders!().order(folders::name.asc()).load(conn)?;
+                let groups: Vec<GroupRow> = account_groups::table
+                    .select(GroupRow::as_select())
+                    .order(account_groups::name.asc())
+                    .load(conn)?;
+                let users: Vec<(UserRow, Counters)> =
+                    select_users!().order(users::username.asc()).load(conn)?;
+                let admins: Vec<AdminRow> = admins::table
+                    .select(AdminRow::as_select())
+                    .order(admins::username.asc())
+                    .load(conn)?;
                 Ok::<_, DieselError>((
-                    select_folders!().order(folders::name.asc()).load(conn)?,
-                    select_users!().order(users::username.asc()).load(conn)?,
-                    admins::table
-                        .select(AdminRow::as_select())
-                        .order(admins::username.asc())
-                        .load(conn)?,
+                    (folders, relations_of_folders!(conn, gt, BEFORE_ALL)),
+                    (groups, relations_of_groups!(conn, gt, BEFORE_ALL)),
+                    (users, relations_of_users!(conn, gt, BEFORE_ALL)),
+                    (admins, relations_of_admins!(conn, gt, BEFORE_ALL)),
                 ))
             })
         })
         .map_err(|error| query_failed("snapshot", error))?;
+        let (rows, relations) = users;
+        let mut users = rows
+            .into_iter()
+            .map(|(row, counters)| row.into_user(counters))
+            .collect::<Result<Vec<_>>>()?;
+        relate_users(&mut users, relations)?;
         Ok(Objects {
-            folders: folders
-                .into_iter()
-                .map(|(row, counters)| row.into_folder(counters))
-                .collect::<Result<_>>()?,
-            users: users
-                .into_iter()
-                .map(|(row, counters)| row.into_user(counters))
-                .collect::<Result<_>>()?,
-            admins: admins.into_iter().map(AdminRow::into_admin).collect::<Result<_>>()?,
+            folders: assemble_folders(folders.0, folders.1)?,
+            groups: assemble_groups(groups.0, groups.1)?,
+            users,
+            admins: assemble_admins(admins.0, admins.1)?,
         })
     }
 
     fn restore(&self, objects: &Objects, add_only: bool) -> Result<Restored> {
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let mut done = Restored::default();
             for folder in &objects.folders {
-                let failed = |error| Failed(query_failed(&format!("folder {:?}", folder.name), error));
+                let failed = |error| Aborted::from(query_failed(&format!("folder {:?}", folder.name), error));
                 let existing = folders::table.filter(folders::name.eq(&folder.name));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
@@ -69,8 +92,32 @@ impl Backup for SqlProvider {
                     done.updated += 1;
                 }
             }
+            for group in &objects.groups {
+                let what = format!("group {:?}", group.name);
+                let failed = |error| Aborted::from(query_failed(&what, error));
+                let existing = account_groups::table.filter(account_groups::name.eq(&group.name));
+                let exists = diesel::select(diesel::dsl::exists(existing))
+                    .get_result::<bool>(conn)
+                    .map_err(failed)?;
+                let record = GroupRecord::new(group)?;
+                if !exists {
+                    diesel::insert_into(account_groups::table)
+                        .values(&record)
+                        .execute(conn)
+                        .map_err(failed)?;
+                    done.added += 1;
+                } else if add_only {
+                    done.skipped += 1;
+                    continue;
+                } else {
+                    diesel::update(existing).set(&record).execute(conn).map_err(failed)?;
+                    done.updated += 1;
+                }
+                write_group_relations!(conn, &what, group);
+            }
             for user in &objects.users {
-                let failed = |error| Failed(query_failed(&format!("user {:?}", user.username), error));
+                let what = format!("user {:?}", user.username);
+                let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = users::table.filter(users::username.eq(&user.username));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
@@ -87,6 +134,7 @@ impl Backup for SqlProvider {
                     done.added += 1;
                 } else if add_only {
                     done.skipped += 1;
+                    continue;
                 } else {
                     diesel::update(existing)
                         .set(&UserRecord::restored(user)?)
@@ -95,19 +143,19 @@ impl Backup for SqlProvider {
                     done.updated += 1;
                     done.updated_users.push(user.username.clone());
                 }
+                write_user_relations!(conn, &what, user);
             }
             for admin in &objects.admins {
-                let failed =
-                    |error| Failed(query_failed(&format!("admin {:?}", admin.username), error));
+                let what = format!("admin {:?}", admin.username);
+                let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = admins::table.filter(admins::username.eq(&admin.username));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
                     .map_err(failed)?;
                 if !exists {
                     if admin.password.is_empty() {
-                        return Err(Failed(Error::invalid(format!(
-                            "admin {:?}: password: is required for an admin that does not exist yet",
-                            admin.username
+                        return Err(Aborted::from(Error::invalid(format!(
+                            "{what}: password: is required for an admin that does not exist yet"
                         ))));
                     }
                     diesel::insert_into(admins::table)
@@ -117,6 +165,7 @@ impl Backup for SqlProvider {
                     done.added += 1;
                 } else if add_only {
                     done.skipped += 1;
+                    continue;
                 } else {
                     diesel::update(existing)
                         .set(&AdminRecord::restored(admin)?)
@@ -124,24 +173,14 @@ impl Backup for SqlProvider {
                         .map_err(failed)?;
                     done.updated += 1;
                 }
+                write_admin_relations!(conn, &what, admin);
+            }
+            // Only now: the dump may have changed a folder and its mounts.
+            for folder in &objects.folders {
+                require_private_mounts!(conn, folder);
             }
             Ok(done)
         }))
-        .map_err(|Failed(error)| error)
-    }
-}
-
-/// Carries our error, which names the object, through the transaction.
-struct Failed(Error);
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<DieselError> for Failed {
-    fn from(error: DieselError) -> Self {
-        Self(query_failed("restore", error))
+        .map_err(|aborted| aborted.during("restore"))
     }
 }

@@ -66,4 +66,61 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(users, admins, folders, quota_usage);
+diesel::table! {
+    account_groups (id) {
+        id -> BigInt,
+        name -> Text,
+        description -> Text,
+        user_settings -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    users_folders (username, virtual_path) {
+        username -> Text,
+        virtual_path -> Text,
+        folder_name -> Text,
+        quota_size -> BigInt,
+        quota_files -> BigInt,
+    }
+}
+
+diesel::table! {
+    groups_folders (group_name, virtual_path) {
+        group_name -> Text,
+        virtual_path -> Text,
+        folder_name -> Text,
+        quota_size -> BigInt,
+        quota_files -> BigInt,
+    }
+}
+
+diesel::table! {
+    users_groups (username, group_name) {
+        username -> Text,
+        group_name -> Text,
+        kind -> Integer,
+    }
+}
+
+diesel::table! {
+    admins_groups (username, group_name) {
+        username -> Text,
+        group_name -> Text,
+        kind -> Integer,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    admins,
+    folders,
+    quota_usage,
+    account_groups,
+    users_folders,
+    groups_folders,
+    users_groups,
+    admins_groups,
+);

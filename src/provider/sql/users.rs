@@ -1,14 +1,23 @@
 //! Users in SQL.
 
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 
 use super::connection::{Engine, with_engine};
-use super::schema::{quota_usage, users};
-use super::usage::{self, KIND_USER};
-use super::{SqlProvider, from_json, not_found, query_failed, to_json};
-use crate::error::Result;
+use super::folders::{FolderRecord, FolderRow};
+use super::groups::{GroupRow, assemble_groups};
+use super::relations::{
+    self, Membership, MembershipRow, MountRow, UserMount, provide_folders, relate_users,
+    relations_of_users, require_groups, select_mounts, write_user_relations,
+};
+use super::schema::{
+    account_groups, folders, groups_folders, quota_usage, users, users_folders, users_groups,
+};
+use super::usage::{self, KIND_FOLDER, KIND_USER};
+use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
+use crate::error::{Error, Result};
 use crate::model::{Password, User};
-use crate::provider::{Page, Users};
+use crate::provider::{Account, Page, Users};
 
 /// A user as it is read.
 #[derive(Queryable, Selectable)]
@@ -44,6 +53,7 @@ pub struct UserRow {
 pub type Counters = (i64, i64, i64);
 
 impl UserRow {
+    /// Without its relations.
     pub fn into_user(self, (size, files, usage_updated_at): Counters) -> Result<User> {
         let what = format!("user {:?}", self.username);
         Ok(User {
@@ -181,50 +191,106 @@ pub(super) use select_users;
 
 impl Users for SqlProvider {
     fn user(&self, username: &str) -> Result<Option<User>> {
-        let found: Option<(UserRow, Counters)> = with_engine!(&mut self.connection()?, conn => {
-            select_users!().filter(users::username.eq(username)).first(conn).optional()
+        let (found, relations) = with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| {
+                let found: Option<(UserRow, Counters)> =
+                    select_users!().filter(users::username.eq(username)).first(conn).optional()?;
+                Ok::<_, DieselError>((found, relations_of_users!(conn, eq, username)))
+            })
         })
         .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
-        found.map(|(row, counters)| row.into_user(counters)).transpose()
+        let Some((row, counters)) = found else { return Ok(None) };
+        let mut user = row.into_user(counters)?;
+        relate_users(std::slice::from_mut(&mut user), relations)?;
+        Ok(Some(user))
+    }
+
+    fn account(&self, username: &str) -> Result<Option<Account>> {
+        let (found, relations, groups) = with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| {
+                let found: Option<(UserRow, Counters)> =
+                    select_users!().filter(users::username.eq(username)).first(conn).optional()?;
+                let relations = relations_of_users!(conn, eq, username);
+                // Most users have no group, and their logins ask no further.
+                let names: Vec<&str> =
+                    relations.1.iter().map(|(_, group, _)| group.as_str()).collect();
+                let groups = if names.is_empty() {
+                    (Vec::new(), Vec::new())
+                } else {
+                    let rows: Vec<GroupRow> = account_groups::table
+                        .filter(account_groups::name.eq_any(&names))
+                        .select(GroupRow::as_select())
+                        .order(account_groups::name.asc())
+                        .load(conn)?;
+                    let mounts: Vec<MountRow> = select_mounts!(groups_folders, group_name)
+                        .filter(groups_folders::group_name.eq_any(&names))
+                        .load(conn)?;
+                    (rows, mounts)
+                };
+                Ok::<_, DieselError>((found, relations, groups))
+            })
+        })
+        .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
+        let Some((row, counters)) = found else { return Ok(None) };
+        let mut user = row.into_user(counters)?;
+        relate_users(std::slice::from_mut(&mut user), relations)?;
+        let (rows, mounts) = groups;
+        let groups = assemble_groups(rows, (mounts, Vec::new(), Vec::new()))?;
+        Ok(Some(Account { user, groups }))
     }
 
     fn users(&self, page: Page) -> Result<Vec<User>> {
-        let rows: Vec<(UserRow, Counters)> = with_engine!(&mut self.connection()?, conn => {
-            let query = select_users!()
-                .offset(page.offset.into())
-                .limit(page.limit.into());
-            if page.descending {
-                query.order(users::username.desc()).load(conn)
-            } else {
-                query.order(users::username.asc()).load(conn)
-            }
+        let (rows, relations) = with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| {
+                let query = select_users!().offset(page.offset.into()).limit(page.limit.into());
+                let rows: Vec<(UserRow, Counters)> = if page.descending {
+                    query.order(users::username.desc()).load(conn)?
+                } else {
+                    query.order(users::username.asc()).load(conn)?
+                };
+                let names: Vec<&str> =
+                    rows.iter().map(|(row, _)| row.username.as_str()).collect();
+                let relations = relations_of_users!(conn, eq_any, &names);
+                Ok::<_, DieselError>((rows, relations))
+            })
         })
         .map_err(|error| query_failed("users", error))?;
-        rows.into_iter().map(|(row, counters)| row.into_user(counters)).collect()
+        let mut users: Vec<User> = rows
+            .into_iter()
+            .map(|(row, counters)| row.into_user(counters))
+            .collect::<Result<_>>()?;
+        relate_users(&mut users, relations)?;
+        Ok(users)
     }
 
     fn add_user(&self, user: &User) -> Result<()> {
+        let what = format!("user {:?}", user.username);
         let record = UserRecord::new(user)?;
-        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::insert_into(users::table).values(&record).execute(conn)?;
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            diesel::insert_into(users::table)
+                .values(&record)
+                .execute(conn)?;
             diesel::insert_into(quota_usage::table)
                 .values(usage::nothing(KIND_USER, &user.username))
-                .execute(conn)
+                .execute(conn)?;
+            write_user_relations!(conn, &what, user);
+            Ok(())
         }))
-        .map_err(|error| query_failed(&format!("user {:?}", user.username), error))?;
-        Ok(())
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn update_user(&self, user: &User) -> Result<()> {
         let what = format!("user {:?}", user.username);
         let record = UserRecord::replacement(user)?;
-        let updated = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::update(users::table.filter(users::username.eq(&user.username)))
-                .set(&record)
-                .execute(conn)
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let existing = users::table.filter(users::username.eq(&user.username));
+            if diesel::update(existing).set(&record).execute(conn)? == 0 {
+                return Err(Aborted::from(not_found(&what)));
+            }
+            write_user_relations!(conn, &what, user);
+            Ok(())
         }))
-        .map_err(|error| query_failed(&what, error))?;
-        if updated == 0 { Err(not_found(&what)) } else { Ok(()) }
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn delete_user(&self, username: &str) -> Result<()> {

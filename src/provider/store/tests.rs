@@ -167,3 +167,66 @@ async fn many_tasks_share_few_connections() {
     }
     assert_eq!(winners, 1);
 }
+
+#[tokio::test]
+async fn a_new_folder_is_validated_where_it_is_defined() {
+    let store = Store::in_memory(&DataProviderConfig::default(), Arc::new(Marker)).unwrap();
+    let mounting = |json: &str| {
+        let mut user = user("bob");
+        user.virtual_folders = serde_json::from_str(json).unwrap();
+        user
+    };
+    for (json, part) in [
+        (r#"[{"name":"f","virtual_path":"/f"}]"#, "folder \"f\" does not exist"),
+        (r#"[{"name":"f","virtual_path":"/f","mapped_path":"srv"}]"#, "folder \"f\": mapped_path"),
+        (
+            r#"[{"name":"f","virtual_path":"/f","filesystem":{"provider":1}}]"#,
+            "folder \"f\": filesystem.provider",
+        ),
+        (r#"[{"mapped_path":"srv","virtual_path":"/f"}]"#, "mapped_path"),
+    ] {
+        let error = store.add_user(mounting(json)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("user \"bob\": virtual_folders"), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    // The oldest form has no name.
+    let inline = r#"[{"mapped_path":"/srv//old/","virtual_path":"/o"}]"#;
+    let bob = store.add_user(mounting(inline)).await.unwrap();
+    let mount = &bob.virtual_folders[0];
+    assert_eq!((mount.folder.name.as_str(), mount.quota_size), ("srv-old", -1));
+    assert_eq!(store.folder("srv-old").await.unwrap().unwrap().mapped_path, "/srv/old");
+
+    // What was read can be written back, also when the folder has changed since, and
+    // if its definition would not pass.
+    let moved =
+        Folder { name: "srv-old".into(), mapped_path: "/moved".into(), ..Folder::default() };
+    store.update_folder(moved).await.unwrap();
+    let mut again = bob.clone();
+    again.virtual_folders[0].folder.mapped_path = "not even absolute".into();
+    let bob = store.update_user(again).await.unwrap();
+    assert_eq!(bob.virtual_folders[0].folder.mapped_path, "/moved");
+}
+
+#[tokio::test]
+async fn an_account_is_evaluated_with_its_groups() {
+    let store = Store::in_memory(&DataProviderConfig::default(), Arc::new(Marker)).unwrap();
+    let staff: Group = serde_json::from_str(
+        r#"{"name":"staff","user_settings":{"home_dir":"/srv/%username%","quota_size":7},
+            "virtual_folders":[{"name":"shared","mapped_path":"/srv/shared","virtual_path":"/s"}]}"#,
+    )
+    .unwrap();
+    let staff = store.add_group(staff).await.unwrap();
+    assert!(staff.created_at > 0 && staff.created_at == staff.updated_at);
+    let mut bob = user("bob");
+    bob.groups = serde_json::from_str(r#"[{"name":"staff","type":1}]"#).unwrap();
+    store.add_user(bob).await.unwrap();
+
+    let stored = store.user("bob").await.unwrap().unwrap();
+    assert_eq!((stored.home_dir.as_str(), stored.quota_size), ("/srv", 0), "never stored");
+    let seen = store.effective_user("bob").await.unwrap().unwrap().user;
+    assert_eq!((seen.home_dir.as_str(), seen.quota_size), ("/srv/bob", 7));
+    assert_eq!(seen.virtual_folders[0].folder.mapped_path, "/srv/shared");
+    assert!(store.effective_user("eve").await.unwrap().is_none());
+    assert_eq!(store.delete_group("staff").await.unwrap_err().kind(), ErrorKind::Conflict);
+}

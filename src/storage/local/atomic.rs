@@ -159,6 +159,16 @@ impl Temporary {
         self.elsewhere.as_ref().unwrap_or(&self.directory).as_fd()
     }
 
+    /// What is at the target now. Not offloaded: the directory is open, and the
+    /// name was asked for before.
+    pub(super) fn replaceable(&self) -> Result<Option<Metadata>, Errno> {
+        match look((self.target_directory(), &self.target_name)) {
+            Ok(there) => Ok(Some(attributes::metadata(&there))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes the file the target. Gives the file that was there.
     pub(super) fn publish(&self, file: &OwnedFd) -> Result<Option<Metadata>, Errno> {
         let target = self.target_directory();

@@ -263,6 +263,15 @@ impl WriteHandle for Writer {
         self.shared.replaces.as_ref().map(|replaced| replaced.size)
     }
 
+    async fn replaceable(&self) -> Result<Option<Metadata>> {
+        match &self.shared.destination {
+            Destination::Target { .. } => Ok(None),
+            Destination::Temporary(temporary) => {
+                temporary.replaceable().map_err(|error| fail("look for", &self.shared.path, error))
+            }
+        }
+    }
+
     fn try_write_at(&self, offset: u64, data: &[u8]) -> Option<Result<()>> {
         if data.len() > LARGEST_DIRECT_WRITE {
             return None;

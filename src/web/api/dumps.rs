@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging;
-use crate::model::BackupData;
+use crate::model::{BackupData, Effective};
 use crate::provider::Page;
 use crate::provider::backup::{self, LoadMode, LoadReport};
 use crate::web::api::quotas;
@@ -87,6 +87,7 @@ pub async fn dump(
         let wants = |scope: &str| scopes.iter().any(|wanted| wanted == scope);
         data.users.retain(|_| wants("users"));
         data.folders.retain(|_| wants("folders"));
+        data.groups.retain(|_| wants("groups"));
         data.admins.retain(|_| wants("admins"));
     }
     let json = backup::to_json(&data, indent)?;
@@ -275,10 +276,16 @@ async fn scan_accounts(services: &Services, which: ScanAfter) -> Result<()> {
     loop {
         let users = services.store.users(page).await?;
         for user in &users {
+            // Limits and home may be those of a group.
+            let Some(Effective { user, .. }) =
+                services.store.effective_user(&user.username).await?
+            else {
+                continue;
+            };
             let wanted = which == ScanAfter::Everything || user.has_quota();
             let account = AccountId::user(user.username.as_str());
             if wanted && let Ok(scan) = services.quota.begin_scan(account).await {
-                quotas::run_user_scan(services, user, scan).await;
+                quotas::run_user_scan(services, &user, scan).await;
             }
         }
         if users.len() < Page::MAX_LIMIT as usize {

@@ -98,7 +98,8 @@ pub async fn get(
     Ok(HttpResponse::Ok().json(shown(folder, show_all)))
 }
 
-/// Replaces a folder: what is left out gets its default.
+/// Replaces a folder: what is left out gets its default. It stays where it is mounted, and
+/// users see the change with their next login.
 #[utoipa::path(
     put,
     path = "/api/v2/folders/{name}",

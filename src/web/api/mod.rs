@@ -6,6 +6,7 @@ pub mod aliases;
 pub mod connections;
 pub mod dumps;
 pub mod folders;
+pub mod groups;
 pub mod quotas;
 pub mod second_factor;
 pub mod status;

@@ -109,7 +109,7 @@ pub async fn start_user_scan(
 ) -> Result<HttpResponse, ApiError> {
     let services = binding.services.clone();
     must_track(&services)?;
-    let user = found(services.store.user(&username).await?, "user", &username)?;
+    let user = found(services.store.effective_user(&username).await?, "user", &username)?.user;
     let scan = begin(&services, AccountId::user(user.username.as_str())).await?;
     services.background.clone().spawn(async move { run_user_scan(&services, &user, scan).await });
     Ok(done(StatusCode::ACCEPTED, "Scan started"))

@@ -439,16 +439,17 @@ pub async fn user_save(
     if wanted.enabled {
         services.login.one_time().require_kind(&wanted.config_name)?;
     }
+    // With what its groups require.
+    let required = &caller.filters().two_factor_protocols;
+    let protocols = if wanted.enabled { &wanted.protocols[..] } else { &[] };
+    if let Some(missing) = required.iter().find(|one| !protocols.contains(one)) {
+        return Err(ApiError::bad_request(format!(
+            "protocols: {missing} requires a second factor for this account"
+        )));
+    }
     services
         .store
         .change_user_second_factor(caller.username(), move |filters| {
-            let protocols = if wanted.enabled { &wanted.protocols[..] } else { &[] };
-            let missing = filters.two_factor_protocols.iter().find(|one| !protocols.contains(one));
-            if let Some(missing) = missing {
-                return Err(Error::invalid(format!(
-                    "protocols: {missing} requires a second factor for this account"
-                )));
-            }
             if !wanted.enabled {
                 filters.totp_config = UserTotpConfig::default();
                 filters.recovery_codes = Vec::new();

@@ -12,6 +12,7 @@ async fn add_accounts(root: &Client) {
     root.post("/api/v2/users", user).await.object(201);
     let folder = json!({"name": "archive", "mapped_path": "/srv/archive"});
     root.post("/api/v2/folders", folder).await.object(201);
+    root.post("/api/v2/groups", json!({"name": "staff"})).await.object(201);
 }
 
 async fn dump(root: &Client) -> Value {
@@ -29,7 +30,7 @@ async fn a_dump_moves_all_accounts_to_another_server() {
     let new = Server::start().await;
     let root = new.root().await;
     let told = root.post("/api/v2/loaddata", dump).await;
-    assert_eq!(told.done(200), "Data restored: 3 added, 1 updated, 0 skipped");
+    assert_eq!(told.done(200), "Data restored: 4 added, 1 updated, 0 skipped");
     let answer = root.get("/api/v2/users/alice").await;
     assert_eq!(answer.object(200)["quota_files"], json!(5));
     root.get("/api/v2/folders/archive").await.object(200);
@@ -63,7 +64,10 @@ async fn only_what_is_asked_for_is_dumped() {
     let answer = root.get("/api/v2/dumpdata?output-data=1&scopes=folders,groups").await;
     let dump = answer.object(200);
     assert_eq!(dump["folders"].as_array().map(Vec::len), Some(1));
+    assert_eq!(dump["groups"].as_array().map(Vec::len), Some(1));
     assert_eq!((&dump["users"], &dump["admins"]), (&json!([]), &json!([])));
+    let answer = root.get("/api/v2/dumpdata?output-data=1&scopes=folders").await;
+    assert_eq!(answer.object(200)["groups"], json!([]));
 }
 
 #[actix_web::test]

@@ -64,3 +64,50 @@ async fn folders_need_their_permission() {
     keeper.get("/api/v2/folders/a").await.object(200);
     keeper.get("/api/v2/users").await.refused(403);
 }
+
+#[actix_web::test]
+async fn folders_are_mounted_by_their_name() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    let folder = json!({"name": "data", "mapped_path": "/srv/data", "users": ["ghost"]});
+    assert_eq!(root.post(FOLDERS, folder).await.object(201).get("users"), None);
+    let user = |folders: serde_json::Value| {
+        json!({"username": "alice", "status": 1, "home_dir": "/srv/alice",
+               "permissions": {"/": ["*"]}, "virtual_folders": folders})
+    };
+    for (folders, part) in [
+        (json!([{"name": "none", "virtual_path": "/a"}]), "folder \"none\" does not exist"),
+        (json!([{"name": "data", "virtual_path": "a"}]), "virtual_path"),
+        (json!([{"name": "data", "virtual_path": "/a", "quota_size": -1}]), "quota_size"),
+        (
+            json!([{"name": "data", "virtual_path": "/a"}, {"name": "data", "virtual_path": "/a/b"}]),
+            "inside",
+        ),
+    ] {
+        let answer = root.post("/api/v2/users", user(folders)).await;
+        assert!(answer.refused(400).contains(part), "{part}: {}", answer.text);
+    }
+    // One that exists, and one that is defined on the spot.
+    let folders = json!([
+        {"name": "data", "virtual_path": "/d", "quota_size": -1, "quota_files": -1},
+        {"name": "new", "mapped_path": "/srv/new", "virtual_path": "/n", "quota_files": 3},
+    ]);
+    let answer = root.post("/api/v2/users", user(folders)).await;
+    let mounts = answer.object(201)["virtual_folders"].clone();
+    assert_eq!(mounts[0]["mapped_path"], json!("/srv/data"));
+    assert_eq!((&mounts[1]["name"], &mounts[1]["quota_files"]), (&json!("new"), &json!(3)));
+    assert_eq!(root.get("/api/v2/folders/new").await.object(200)["users"], json!(["alice"]));
+
+    // Writing back what was read changes no folder.
+    let moved = json!({"mapped_path": "/srv/moved"});
+    root.put("/api/v2/folders/new", moved).await.done(200);
+    root.put("/api/v2/users/alice", user(mounts)).await.done(200);
+    let alice = root.get("/api/v2/users/alice").await.json;
+    assert_eq!(alice["virtual_folders"][1]["mapped_path"], json!("/srv/moved"));
+
+    root.delete("/api/v2/folders/data").await.done(200);
+    let alice = root.get("/api/v2/users/alice").await.json;
+    assert_eq!(alice["virtual_folders"].as_array().map(Vec::len), Some(1));
+    root.delete("/api/v2/users/alice").await.done(200);
+    assert_eq!(root.get("/api/v2/folders/new").await.object(200).get("users"), None);
+}

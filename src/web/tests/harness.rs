@@ -96,6 +96,7 @@ impl Server {
         let scanner = Arc::new(GatedScanner {
             gate: Semaphore::new(0),
             result: Mutex::new(Ok(Usage::default())),
+            homes: Mutex::default(),
         });
         let services = Arc::new(Services {
             login: Login::new(store.clone(), passwords, logging.logger().clone()),
@@ -345,6 +346,7 @@ impl ServiceFacts for FixedFacts {
 pub struct GatedScanner {
     gate: Semaphore,
     result: Mutex<Result<Usage>>,
+    homes: Mutex<Vec<String>>,
 }
 
 impl GatedScanner {
@@ -361,6 +363,11 @@ impl GatedScanner {
         self.gate.add_permits(1);
     }
 
+    /// Where users were looked for, one for each scan.
+    pub fn homes(&self) -> Vec<String> {
+        self.homes.lock().expect("lock").clone()
+    }
+
     async fn scan(&self) -> Result<Usage> {
         self.gate.acquire().await.expect("open").forget();
         std::mem::replace(&mut *self.result.lock().expect("lock"), Ok(Usage::default()))
@@ -369,7 +376,8 @@ impl GatedScanner {
 
 #[async_trait]
 impl QuotaScanner for GatedScanner {
-    async fn scan_user(&self, _: &User) -> Result<Usage> {
+    async fn scan_user(&self, user: &User) -> Result<Usage> {
+        self.homes.lock().expect("lock").push(user.home_dir.clone());
         self.scan().await
     }
 
