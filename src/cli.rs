@@ -1,8 +1,9 @@
 //! The command line: what can be asked, as plain structs.
 //!
-//! Nothing is started here. `ping` and `gen` are complete in their modules; the
-//! server commands hand their options to whoever assembles the server.
+//! Nothing is started here. `ping`, `gen` and `convert-users` are complete in their
+//! modules; the server commands hand their options to whoever assembles the server.
 
+pub mod convert;
 pub mod flags;
 pub mod generate;
 pub mod mdns;
@@ -15,6 +16,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
+pub use convert::ConvertOptions;
 pub use flags::{ConfigFlags, LoadDataFlags, LogFlags, QuotaScan};
 pub use generate::GenerateCommand;
 pub use ping::PingOptions;
@@ -52,6 +54,8 @@ pub enum Command {
     Initprovider(InitProviderOptions),
     /// Check whether a running instance is healthy
     Ping(PingOptions),
+    /// Convert accounts of a Unix system, Pure-FTPd or ProFTPD to a dump that can be loaded
+    ConvertUsers(ConvertOptions),
     /// Generate shell completions and man pages
     #[command(subcommand)]
     Gen(GenerateCommand),
@@ -131,6 +135,7 @@ where
         Command::Serve(options) => options.check(),
         Command::Portable(options) => options.check(),
         Command::Initprovider(options) => options.load_data.check(),
+        Command::ConvertUsers(options) => options.check(),
         Command::Ping(_) | Command::Gen(_) => Ok(()),
     };
     match problem {

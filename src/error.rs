@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A quota or a size limit forbids the write.
     QuotaExceeded,
+    /// A limit on transferred data forbids the read.
+    DownloadQuotaExceeded,
     Unauthenticated,
     RateLimited,
     /// The state of the object forbids it now, e.g. a scan is already running.
@@ -49,6 +51,7 @@ impl ErrorKind {
             Self::InvalidInput => "invalid input",
             Self::Unsupported => "unsupported",
             Self::QuotaExceeded => "quota exceeded",
+            Self::DownloadQuotaExceeded => "download quota exceeded",
             Self::Unauthenticated => "unauthenticated",
             Self::RateLimited => "rate limited",
             Self::Conflict => "conflict",

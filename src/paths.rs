@@ -162,6 +162,12 @@ impl StoragePath {
         Self::new(out)
     }
 
+    /// A path that is relative to this one.
+    pub fn below(&self, relative: &StoragePath) -> StoragePath {
+        let joined = [&self.0[..], &relative.0[..]];
+        Self(joined.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/'))
+    }
+
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|b| *b == b'/').filter(|part| !part.is_empty())
     }
@@ -238,6 +244,12 @@ mod tests {
         assert_eq!(StoragePath::new("/").as_bytes(), b"");
         assert_eq!(StoragePath::root().join(b"a").join(b"b").as_bytes(), b"a/b");
         assert_eq!(StoragePath::new("a/b").parent().as_bytes(), b"a");
+        for (top, relative, want) in
+            [("", "", ""), ("a", "", "a"), ("", "a", "a"), ("a/b", "c/d", "a/b/c/d")]
+        {
+            let below = StoragePath::new(top).below(&StoragePath::new(relative));
+            assert_eq!(below.as_bytes(), want.as_bytes());
+        }
         assert!(StoragePath::new("a").parent().is_root());
     }
 }

@@ -9,6 +9,7 @@ mod portable;
 mod scanner;
 mod signals;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use crate::protocol::ssh::server::{BindRequest, Parts, Service};
 use crate::provider::backup::{self, LoadMode};
 use crate::provider::{Page, Store};
 use crate::version;
-use crate::vfs::{VfsOptions, VfsServices};
+use crate::vfs::{VfsOptions, VfsServices, leftovers};
 use crate::web::{self, WebContext, WebHandle};
 use signals::{Signal, Signals};
 
@@ -46,6 +47,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Portable(options) => portable::serve(options),
         Command::Initprovider(options) => initialise_provider(options),
         Command::Ping(options) => crate::cli::ping::run(options),
+        Command::ConvertUsers(options) => crate::cli::convert::run(options),
         Command::Gen(command) => crate::cli::generate::run(command, &mut std::io::stdout().lock()),
     }
 }
@@ -265,6 +267,10 @@ impl Core {
                 )));
             }
         }
+        let started_unix_secs = chrono::Utc::now().timestamp();
+        if let Some(path) = options.temp_path.clone() {
+            tokio::spawn(remove_leftovers(path, started_unix_secs, log.clone()));
+        }
         let vfs = VfsServices::new(
             options,
             actors.quota.clone(),
@@ -273,6 +279,7 @@ impl Core {
             log.clone(),
         );
         let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"))
+            .with_clock(common.tz.clock())
             .with_one_time(OneTimePasswords::new(&config.mfa));
         Ok(Self {
             store,
@@ -282,7 +289,7 @@ impl Core {
             metrics,
             log,
             log_control,
-            started_unix_secs: chrono::Utc::now().timestamp(),
+            started_unix_secs,
             stop: CancellationToken::new(),
         })
     }
@@ -411,6 +418,17 @@ impl Core {
             None => Ok(()),
             Some(failure) => Err(Error::new(ErrorKind::Internal, failure.to_string())),
         }
+    }
+}
+
+/// Cleans `common.temp_path` while the server already serves.
+async fn remove_leftovers(path: PathBuf, started_unix_secs: i64, log: slog::Logger) {
+    let log = logging::for_sender(&log, "service");
+    let shown = path.display().to_string();
+    match leftovers::remove_leftovers(path, started_unix_secs).await {
+        Ok(0) => {}
+        Ok(count) => slog::info!(log, "removed {count} unfinished uploads from {shown}"),
+        Err(error) => slog::warn!(log, "unfinished uploads may be left in {shown}: {error}"),
     }
 }
 

@@ -259,6 +259,54 @@ fn the_account_starts_where_it_is_told_and_may_still_leave_it() {
 }
 
 #[test]
+fn rules_on_names_hold_for_what_is_shared() {
+    if !has("sftp") {
+        return;
+    }
+    let place = Place::new();
+    for name in ["photo.JPG", "private.key", "sub/tool.exe", "sub/text"] {
+        fs::write(place.served().join(name), name).unwrap();
+    }
+    let key = public_key();
+    let args = [
+        "-k",
+        key.as_str(),
+        "-g",
+        "*",
+        "--denied-patterns",
+        "/::*.KEY,secret*",
+        "--denied-extensions",
+        "/sub::.exe",
+        "--allowed-patterns",
+        "/new::*.txt",
+        "--allowed-extensions",
+        "/new::.Jpg",
+    ];
+    let portable = Portable::start(&place, &args);
+    let photo = place.served().join("photo.JPG");
+    let photo = photo.display();
+    portable.sftp_ok(&format!(
+        "get photo.JPG /dev/null\nget sub/text /dev/null\nmkdir new\nput {photo} new/a.TXT\n\
+         put {photo} new/b.jpg\n"
+    ));
+    for refused in [
+        "get private.key /dev/null".to_owned(),
+        "get sub/tool.exe /dev/null".to_owned(),
+        "rename private.key public".to_owned(),
+        "rename photo.JPG Secret.jpg".to_owned(),
+        format!("put {photo} sub/x.EXE"),
+        format!("put {photo} new/x.png"),
+    ] {
+        let out = portable.sftp(&format!("{refused}\n"));
+        let shown = text(&out).to_lowercase();
+        assert!(!out.status.success() && shown.contains("permission denied"), "{refused}: {shown}");
+    }
+    assert!(portable.stop().success());
+    let out = place.fails(&["--denied-patterns", "/::[x"]);
+    assert!(text(&out).contains("--denied-patterns"), "{}", text(&out));
+}
+
+#[test]
 fn a_taken_port_is_named_and_ends_the_start_with_status_1() {
     let place = Place::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -281,8 +329,6 @@ fn what_this_version_lacks_is_refused_by_name() {
         (&["--crypto-passphrase", "p"], "--crypto-passphrase"),
         (&["--sftp-endpoint", "host:22"], "--sftp-endpoint"),
         (&["-f", "cryptfs"], "cryptfs"),
-        (&["--denied-patterns", "/::*.key"], "--denied-patterns"),
-        (&["--allowed-extensions", "/::.txt"], "--allowed-extensions"),
         (&["--ftpd-port", "0"], "--ftpd-port"),
         (&["--webdav-port", "0"], "--webdav-port"),
         (&["--httpd-port", "8080"], "--httpd-port"),

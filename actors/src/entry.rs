@@ -15,7 +15,7 @@ use crate::ids::{ConnectionId, Protocol, session_id};
 use crate::mailbox::Gauges;
 use crate::meter::{Activity, KillReason, KillSwitch};
 use crate::pool::Pool;
-use crate::registry::{Admission, Login, Refused, SessionReport, TransferReport};
+use crate::registry::{Admission, Login, Refused, SessionEnd, SessionReport, TransferReport};
 use crate::transfer::TransferSpec;
 
 /// What all connections of one process share.
@@ -173,6 +173,19 @@ impl Entry {
         if let Some(login) = &mut self.inside().login {
             version.clone_into(&mut login.client_version);
         }
+    }
+
+    pub(crate) fn set_end(&self, end: Option<SessionEnd>) {
+        if let Some(login) = &mut self.inside().login {
+            login.end = end;
+        }
+    }
+
+    /// Why the account may not be connected any more, if so.
+    pub(crate) fn is_over(&self, now_unix_ms: u64) -> Option<KillReason> {
+        let inside = self.inside();
+        let end = inside.login.as_ref()?.end.as_ref()?;
+        (end.at_unix_ms <= now_unix_ms).then(|| end.reason.clone())
     }
 
     pub(crate) fn username(&self) -> Option<Arc<str>> {

@@ -32,13 +32,18 @@ pub use mailbox::ActorHealth;
 #[cfg(feature = "fault-injection")]
 pub use mailbox::Fault;
 pub use meter::{KillReason, KillSwitch, Meter};
-pub use ports::{BoxError, HookRunner, TransferEnd, Usage, UsageDelta, UsageStore, Verdict};
+pub use ports::{
+    BoxError, HookRunner, TransferEnd, Transferred, TransferredDelta, Usage, UsageDelta,
+    UsageStore, Verdict,
+};
+pub use quota::transferred::{Allowance, TransferLimits};
 pub use quota::{
     Denied, Lease, Limits, Quota, QuotaConfig, QuotaHealth, Scan, ScanOutcome, ScanRefused,
     ScanReport, SetMode, SetUsageError, UsageUnavailable, Want,
 };
 pub use registry::{
-    Admission, KillOutcome, Login, Refused, Registry, RegistryConfig, SessionReport, TransferReport,
+    Admission, KillOutcome, Login, Refused, Registry, RegistryConfig, SessionEnd, SessionReport,
+    TransferReport,
 };
 pub use supervisor::{Actors, Drained, Failure, HealthReport, Ports, Supervisor, SupervisorConfig};
 pub use transfer::{AbortReason, Transfer, TransferSpec};

@@ -20,8 +20,16 @@ pub enum KillReason {
     IdleTimeout,
     /// The client did not log in within the grace time.
     LoginTimeout,
-    /// The account was changed, disabled or deleted.
+    /// An administrator changed the account and wanted its sessions ended.
     AccountChanged,
+    /// The account was disabled.
+    AccountDisabled,
+    /// The account was deleted.
+    AccountDeleted,
+    /// The account's expiration date has passed.
+    AccountExpired,
+    /// The account's hours of access are over.
+    AccessTimeOver,
     /// Something broke on our side; the text is for the log.
     Internal(String),
 }
@@ -34,6 +42,10 @@ impl fmt::Display for KillReason {
             Self::IdleTimeout => f.write_str("idle timeout"),
             Self::LoginTimeout => f.write_str("login timeout"),
             Self::AccountChanged => f.write_str("the account was changed"),
+            Self::AccountDisabled => f.write_str("the account was disabled"),
+            Self::AccountDeleted => f.write_str("the account was deleted"),
+            Self::AccountExpired => f.write_str("the account has expired"),
+            Self::AccessTimeOver => f.write_str("the account's access time is over"),
             Self::Internal(what) => write!(f, "internal error: {what}"),
         }
     }

@@ -55,6 +55,45 @@ impl Usage {
     }
 }
 
+/// What an account has transferred since its counters were last reset, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Transferred {
+    pub uploaded: u64,
+    pub downloaded: u64,
+}
+
+/// A change of [`Transferred`]; negative when an administrator resets it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransferredDelta {
+    pub uploaded: i64,
+    pub downloaded: i64,
+}
+
+impl TransferredDelta {
+    pub fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl Transferred {
+    /// The change from `before` to this.
+    pub fn since(self, before: Self) -> TransferredDelta {
+        // Two's complement: the difference is right whichever is larger.
+        TransferredDelta {
+            uploaded: self.uploaded.wrapping_sub(before.uploaded) as i64,
+            downloaded: self.downloaded.wrapping_sub(before.downloaded) as i64,
+        }
+    }
+
+    /// Adds a change; never below zero.
+    pub fn plus(self, delta: TransferredDelta) -> Self {
+        Self {
+            uploaded: self.uploaded.saturating_add_signed(delta.uploaded),
+            downloaded: self.downloaded.saturating_add_signed(delta.downloaded),
+        }
+    }
+}
+
 /// Where usage is kept between starts. Implemented by the data provider; its
 /// futures run on the worker pool.
 #[async_trait]
@@ -69,6 +108,15 @@ pub trait UsageStore: Send + Sync {
 
     /// Replaces the stored usage.
     async fn set(&self, account: &AccountId, usage: Usage) -> Result<(), BoxError>;
+
+    /// As [`UsageStore::load`] for what the account has transferred.
+    async fn load_transferred(&self, account: &AccountId) -> Result<Transferred, BoxError>;
+
+    /// As [`UsageStore::add`] for what accounts have transferred.
+    async fn add_transferred(
+        &self,
+        deltas: Vec<(AccountId, TransferredDelta)>,
+    ) -> Result<(), BoxError>;
 }
 
 /// The answer of a hook that is asked before an operation.

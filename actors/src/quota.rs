@@ -30,6 +30,10 @@
 //! of the measured usage, what was removed meanwhile is taken as seen. So usage
 //! is never too low, and [`ScanOutcome::was_disturbed`] tells the scanner that
 //! it may be too high and another scan would help.
+//!
+//! What accounts may *transfer* is counted in [`transferred`].
+
+pub mod transferred;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -48,7 +52,7 @@ use crate::ids::AccountId;
 use crate::mailbox::{Answer, Ask, Desk, Mail, Reply, receives_letters};
 use crate::meter::unix_ms;
 use crate::pool::Pool;
-use crate::ports::{BoxError, Usage, UsageDelta, UsageStore};
+use crate::ports::{BoxError, Transferred, Usage, UsageDelta, UsageStore};
 
 /// Sent by `Quota::reserve`.
 struct Reserve {
@@ -315,7 +319,7 @@ pub struct ScanOutcome {
 pub struct QuotaHealth {
     /// Leases of accounts with limits that are open now.
     pub open_leases: usize,
-    /// Accounts with deltas that are not written.
+    /// Accounts with counters that are not written.
     pub unsaved_accounts: usize,
     /// Store operations that failed since the start.
     pub store_failures: u64,
@@ -601,6 +605,8 @@ enum StoreAnswer {
     Loaded(AccountId, Result<Usage, String>),
     Added(Vec<AccountId>, Result<(), String>),
     WasSet(AccountId, Result<(), String>),
+    TransferredLoaded(AccountId, Result<Transferred, String>),
+    TransferredAdded(Vec<AccountId>, Result<(), String>),
 }
 
 /// See the module.
@@ -612,6 +618,7 @@ pub(crate) struct QuotaTracker {
     inbox: Arc<Inbox>,
     counters: Arc<Counters>,
     accounts: HashMap<AccountId, Account>,
+    transferred: HashMap<AccountId, transferred::Account>,
     /// Numbers leases and scans.
     last_number: u64,
 }
@@ -860,6 +867,7 @@ impl QuotaTracker {
             inbox: inbox.clone(),
             counters: counters.clone(),
             accounts: HashMap::new(),
+            transferred: HashMap::new(),
             last_number: 0,
         };
         (tracker, move |mail| Quota(Arc::new(Handle { mail, inbox, counters })))
@@ -946,6 +954,12 @@ impl QuotaTracker {
                     state.saved(&result);
                 }
                 self.proceed(&account, ctx);
+            }
+            StoreAnswer::TransferredLoaded(account, result) => {
+                self.apply_loaded(&account, result, ctx);
+            }
+            StoreAnswer::TransferredAdded(accounts, result) => {
+                self.apply_added(&accounts, &result, ctx);
             }
         }
     }
@@ -1109,6 +1123,8 @@ impl QuotaTracker {
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.empty_inbox(ctx);
         self.save(None, ctx);
+        self.save_transferred(None, ctx);
+        self.resume_transferred(ctx);
         // Asks are decided when they come or when the store answers. Should a
         // panic have come in between, this is where they go on.
         let is_stuck = |state: &Account| state.in_flight.is_none() && state.has_askers();
@@ -1119,7 +1135,9 @@ impl QuotaTracker {
         }
         let max_age = self.config.usage_max_age;
         self.accounts.retain(|_, state| !state.is_forgettable(max_age));
-        let unsaved = self.accounts.values().filter(|state| state.is_unsaved()).count();
+        self.transferred.retain(|_, state| !state.is_forgettable(max_age));
+        let unsaved = self.accounts.values().filter(|state| state.is_unsaved()).count()
+            + self.transferred.values().filter(|state| state.is_unsaved()).count();
         self.counters.unsaved_accounts.store(unsaved, Ordering::Relaxed);
     }
 }
@@ -1156,6 +1174,7 @@ impl Supervised for QuotaTracker {
             state.stored = None;
             open_leases += state.leases.len();
         }
+        self.transferred.values_mut().for_each(transferred::Account::distrust);
         self.counters.open_leases.store(open_leases, Ordering::Relaxed);
     }
 }
@@ -1324,6 +1343,7 @@ impl Answer<Flush> for QuotaTracker {
                 writes.push(receiver);
             }
         }
+        writes.extend(self.flush_transferred(ctx));
         reply.send(writes);
     }
 }
@@ -1341,6 +1361,9 @@ impl Answer<Forget> for QuotaTracker {
                 state.in_flight = Some(InFlight::Add(UsageDelta::default()));
             }
             state.answer_savers();
+        }
+        if let Some(state) = self.transferred.get_mut(&account) {
+            state.forget();
         }
         reply.send(());
     }

@@ -1,5 +1,5 @@
 //! Who is connected: admits connections within the limits, counts sessions,
-//! lists and kills them, ends idle ones.
+//! lists and kills them, ends idle ones and those whose account's time is over.
 //!
 //! The entries are shared memory, so listing reads atomics and asks nobody, and
 //! after a panic every count is rebuilt from them.
@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Actor, AsyncContext, Context, Supervised};
 
@@ -16,9 +16,10 @@ use crate::connection::{self, Connection, SessionHandle};
 use crate::entry::{Common, Entry};
 use crate::ids::{ConnectionId, ConnectionIds, Direction, Protocol};
 use crate::mailbox::{Answer, Ask, Desk, Mail, Reply, receives_letters};
-use crate::meter::{KillReason, KillSwitch};
+use crate::meter::{KillReason, KillSwitch, unix_ms};
 
-/// How often idle connections are looked for, at most; see [`idle_check_period`].
+/// How often idle connections, and those whose time is over, are looked for, at most;
+/// see [`idle_check_period`].
 const IDLE_CHECK_MAX: Duration = Duration::from_secs(30);
 const IDLE_CHECK_MIN: Duration = Duration::from_secs(1);
 
@@ -82,6 +83,16 @@ struct KillUser {
 
 impl Ask for KillUser {
     type Reply = usize;
+}
+
+/// Sent when an account was changed and may stay.
+struct SetEnd {
+    username: Box<str>,
+    end: Option<SessionEnd>,
+}
+
+impl Ask for SetEnd {
+    type Reply = ();
 }
 
 /// Sent by the metrics page.
@@ -161,6 +172,16 @@ pub struct Login {
     pub max_sessions: u32,
     /// What the client calls itself.
     pub client_version: String,
+    /// When the account's sessions end by themselves.
+    pub end: Option<SessionEnd>,
+}
+
+/// A moment from which on an account may not be connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// Milliseconds since the Unix epoch.
+    pub at_unix_ms: u64,
+    pub reason: KillReason,
 }
 
 /// Why something was not allowed to start.
@@ -279,6 +300,11 @@ impl Registry {
     /// Kills all connections of an account; returns how many.
     pub async fn kill_user(&self, username: &str, reason: KillReason) -> usize {
         self.0.ask(KillUser { username: username.into(), reason }).await.unwrap_or(0)
+    }
+
+    /// Sets when the account's connections end, as they stay for now.
+    pub async fn set_end(&self, username: &str, end: Option<SessionEnd>) {
+        let _ = self.0.ask(SetEnd { username: username.into(), end }).await;
     }
 
     /// Open connections, logged in or not.
@@ -440,6 +466,16 @@ impl ConnectionRegistry {
         (!entry.is_closed()).then_some(entry)
     }
 
+    /// The clock is that of the wall: dates are meant, also when it is set.
+    fn end_over(&self) {
+        let now = unix_ms(SystemTime::now());
+        for entry in self.entries.values() {
+            if let Some(reason) = entry.is_over(now) {
+                entry.kill.fire(reason);
+            }
+        }
+    }
+
     fn end_idle(&self) {
         let timeout = Duration::from_secs(self.config.idle_timeout_secs);
         if timeout.is_zero() {
@@ -455,6 +491,7 @@ impl ConnectionRegistry {
         ctx.run_later(idle_check_period(self.config.idle_timeout_secs), |registry, ctx| {
             let started = Instant::now();
             registry.end_idle();
+            registry.end_over();
             registry.desk.gauges().note_busy(started.elapsed());
             registry.schedule_idle_check(ctx);
         });
@@ -579,6 +616,18 @@ impl Answer<KillUser> for ConnectionRegistry {
             killed += 1;
         }
         reply.send(killed);
+    }
+}
+
+impl Answer<SetEnd> for ConnectionRegistry {
+    fn answer(
+        &mut self,
+        SetEnd { username, end }: SetEnd,
+        reply: Reply<()>,
+        _: &mut Context<Self>,
+    ) {
+        self.of_user(&username).for_each(|entry| entry.set_end(end.clone()));
+        reply.send(());
     }
 }
 

@@ -36,6 +36,10 @@ ROWS = {
     "list.cpu": ("list a large directory", "CPU s", False, 0.6),
     "list.wall": ("list a large directory", "s", False, 0.8),
     "idle.memory": ("memory of an idle session", "KiB", False, None),
+    "million.list.cpu": ("list a million entries", "CPU s", False, None),
+    "million.list.memory": ("list a million entries, memory", "MiB", False, None),
+    "million.scan.cpu": ("count a million files", "CPU s", False, None),
+    "million.scan.memory": ("count a million files, memory", "MiB", False, None),
 }
 
 

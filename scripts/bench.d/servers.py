@@ -1,14 +1,17 @@
 """Starting and stopping the servers, and reading what they cost."""
 
+import base64
 import json
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -96,6 +99,7 @@ class Server:
     """One server process with its descendants."""
 
     null_path = None
+    can_scan = False
 
     def __init__(self, name, bench, user):
         self.name = name
@@ -293,17 +297,25 @@ UsePAM no
 class Sftpgo(Server):
     """Our server with its defaults, an account from a dump, and its log in a file."""
 
+    can_scan = True
+
     def __init__(self, name, bench, binary, environment):
         super().__init__(name, bench, "bench")
         self.binary = binary
         self.extra_environment = environment
+        self.api_port = free_port()
+        self.admin_password = secrets.token_hex(16)
 
     def environment(self):
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SFTPGO_")}
         return kept | {
             "SFTPGO_SFTPD__BINDINGS__0__ADDRESS": "127.0.0.1",
             "SFTPGO_SFTPD__BINDINGS__0__PORT": str(self.port),
-            "SFTPGO_HTTPD__BINDINGS__0__PORT": "0",
+            "SFTPGO_HTTPD__BINDINGS__0__ADDRESS": "127.0.0.1",
+            "SFTPGO_HTTPD__BINDINGS__0__PORT": str(self.api_port),
+            "SFTPGO_DATA_PROVIDER__CREATE_DEFAULT_ADMIN": "true",
+            "SFTPGO_DEFAULT_ADMIN_USERNAME": "bench",
+            "SFTPGO_DEFAULT_ADMIN_PASSWORD": self.admin_password,
             # All clients come from one address.
             "SFTPGO_COMMON__MAX_PER_HOST_CONNECTIONS": "0",
         } | self.extra_environment
@@ -319,6 +331,26 @@ class Sftpgo(Server):
         }
         dump.write_text(json.dumps({"version": 17, "users": [account], "folders": [], "admins": []}))
         return [self.binary, "serve", "-c", self.directory, "--loaddata-from", dump]
+
+
+    def scan(self):
+        """Scans the account's quota; the numbers of files seen on the way."""
+        basic = base64.b64encode(f"bench:{self.admin_password}".encode()).decode()
+        token = self.api("GET", "/token", f"Basic {basic}")["access_token"]
+        bearer = f"Bearer {token}"
+        self.api("POST", f"/quotas/users/{self.user}/scan", bearer)
+        seen = []
+        while running := self.api("GET", "/quotas/users/scans", bearer):
+            seen.append(running[0]["files"])
+            time.sleep(0.05)
+        return seen
+
+    def api(self, method, path, authorization):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.api_port}/api/v2{path}", method=method, headers={"Authorization": authorization}
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
 
 
 class Other(Server):

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ AES = "aes128-gcm@openssh.com"
 CHACHA = "chacha20-poly1305@openssh.com"
 
 # In the order of the report.
-ALL = ["transfer", "parallel", "small", "connections", "list", "idle"]
+ALL = ["transfer", "parallel", "small", "connections", "list", "idle", "million"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ class Sizes:
     connections: int
     parallel_connections: int
     idle: int
+    million: int
     parallel_downloads: int = 8
 
 
-FULL = Sizes(1024, 256, 10_000, 4096, 100_000, 200, 8, 100)
-QUICK = Sizes(64, 16, 500, 4096, 5_000, 40, 8, 20)
+FULL = Sizes(1024, 256, 10_000, 4096, 100_000, 200, 8, 100, 1_000_000)
+QUICK = Sizes(64, 16, 500, 4096, 5_000, 40, 8, 20, 20_000)
 
 
 def roomy_directory(sizes):
@@ -69,10 +71,9 @@ class Workloads:
             self.make_tree(home / "tree")
             self.make_tree(self.local / "tree")
         if "list" in chosen:
-            listed = home / "listed"
-            listed.mkdir()
-            for number in range(self.sizes.listed):
-                os.close(os.open(listed / f"file-{number:06}.dat", os.O_CREAT | os.O_WRONLY, 0o644))
+            make_empty_files(home / "listed", self.sizes.listed)
+        if "million" in chosen:
+            make_empty_files(home / "million", self.sizes.million)
         if os.getuid() == 0:
             # A server that is not root must be able to write here.
             home.chmod(0o777)
@@ -156,6 +157,22 @@ class Workloads:
         self.samples.add("list.cpu", server.name, cpu)
         self.samples.add("list.wall", server.name, wall)
 
+    def million(self, server):
+        """One huge directory: what counts is that memory does not grow with it."""
+        with MemoryWatch(server) as watch:
+            cpu, _ = self.cost(server, lambda: self.sftp(server, ["ls -1f million"], lines=self.sizes.million))
+        self.samples.add("million.list.cpu", server.name, cpu)
+        self.samples.add("million.list.memory", server.name, watch.growth_kib() / 1024)
+        if not server.can_scan:
+            return
+        seen = []
+        with MemoryWatch(server) as watch:
+            cpu, _ = self.cost(server, lambda: seen.extend(server.scan()))
+        self.samples.add("million.scan.cpu", server.name, cpu)
+        self.samples.add("million.scan.memory", server.name, watch.growth_kib() / 1024)
+        if not any(0 < files < self.sizes.million for files in seen):
+            sys.exit("scripts/bench: the scan did not show its progress")
+
     def idle(self, server):
         count = self.sizes.idle
         self.run_load(server, "connect", 5, 1)
@@ -232,6 +249,38 @@ def finish(client, server):
             shown = output.strip()[-1000:] + errors.read()[-1000:]
             sys.exit(f"scripts/bench: {server.name}: sftp failed: {shown}")
     return output
+
+
+class MemoryWatch:
+    """The most memory that the server's processes have while something is done."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def __enter__(self):
+        self.server.settle()
+        self.before = self.most = self.server.pss_kib()
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        return self
+
+    def watch(self):
+        while not self.done.wait(0.02):
+            self.most = max(self.most, self.server.pss_kib())
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+    def growth_kib(self):
+        return self.most - self.before
+
+
+def make_empty_files(directory, count):
+    directory.mkdir()
+    for number in range(count):
+        os.close(os.open(directory / f"file-{number:07}.dat", os.O_CREAT | os.O_WRONLY, 0o644))
 
 
 def write_random(path, mib):

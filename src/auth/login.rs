@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use actors::{KillReason, SessionEnd};
+use chrono::Utc;
 use russh::keys::PublicKey;
 use russh::keys::ssh_key::Certificate;
 use slog::{Logger, warn};
@@ -13,9 +15,12 @@ use slog::{Logger, warn};
 use super::certificates::{CertificateRefusal, UserCertificates};
 use super::one_time::OneTimePasswords;
 use super::password::Passwords;
+use super::standing;
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_ms;
-use crate::model::{Admin, Effective, LoginMethod, LoginProtocol, Password, User, public_key};
+use crate::model::{
+    Admin, Clock, Effective, LoginMethod, LoginProtocol, Password, User, public_key,
+};
 use crate::provider::Store;
 
 /// Under which circumstances somebody logs in.
@@ -39,6 +44,7 @@ pub enum LoginFailure {
     SecondFactorMissing,
     Disabled,
     Expired,
+    OutsideAccessTime,
     ProtocolDenied(LoginProtocol),
     MethodDenied(LoginMethod),
     AddressDenied(IpAddr),
@@ -66,6 +72,7 @@ impl fmt::Display for LoginFailure {
             Self::SecondFactorMissing => f.write_str("a second factor is required"),
             Self::Disabled => f.write_str("user is disabled"),
             Self::Expired => f.write_str("user is expired"),
+            Self::OutsideAccessTime => f.write_str("login is not allowed at this time"),
             Self::ProtocolDenied(protocol) => {
                 write!(f, "protocol {} is not allowed for the user", protocol.as_str())
             }
@@ -112,12 +119,19 @@ pub struct Login {
     store: Store,
     passwords: Passwords,
     one_time: OneTimePasswords,
+    clock: Clock,
     log: Logger,
 }
 
 impl Login {
     pub fn new(store: Store, passwords: Passwords, log: Logger) -> Self {
-        Self { store, passwords, one_time: OneTimePasswords::default(), log }
+        Self {
+            store,
+            passwords,
+            one_time: OneTimePasswords::default(),
+            clock: Clock::default(),
+            log,
+        }
     }
 
     /// With the kinds of one-time passwords that are configured.
@@ -127,6 +141,19 @@ impl Login {
 
     pub fn one_time(&self) -> &OneTimePasswords {
         &self.one_time
+    }
+
+    /// The same with another clock for hours of access.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Until when an account may be connected, `None` for no end; or why it may not be
+    /// even now.
+    pub fn standing(&self, user: &User) -> Result<Option<SessionEnd>, KillReason> {
+        let now = Utc::now();
+        standing::check(user, now, self.clock)?;
+        Ok(standing::end(user, now, self.clock))
     }
 
     /// A user with a password. Takes the time of a verification whatever the
@@ -143,7 +170,7 @@ impl Login {
         let stored = user.as_ref().map_or(&none, |user| &user.password);
         // Before the gates are asked, so that a closed gate takes no less time.
         let is_right = self.passwords.verify(stored, password).await?;
-        let user = pass_gates(user, &context)?;
+        let user = pass_gates(user, &context, self.clock)?;
         if !is_right {
             return Err(LoginFailure::WrongCredentials);
         }
@@ -211,7 +238,7 @@ impl Login {
         context: LoginContext,
     ) -> Result<User, LoginFailure> {
         let (user, _) = self.account(username).await?;
-        let mut user = pass_gates(user, &context)?;
+        let mut user = pass_gates(user, &context, self.clock)?;
         user.password = Password::default();
         Ok(user)
     }
@@ -279,7 +306,7 @@ impl Login {
         let (user, left_out) = self.account(username).await?;
         let steps = user.as_ref().map_or_else(Vec::new, |user| user.filters.two_step_methods());
         let method = steps.first().copied().unwrap_or(context.method);
-        let user = pass_gates(user, &LoginContext { method, ..*context })?;
+        let user = pass_gates(user, &LoginContext { method, ..*context }, self.clock)?;
         Ok(Candidate { user, left_out, steps })
     }
 
@@ -334,15 +361,15 @@ impl Login {
 }
 
 /// Everything about the account but its credentials: existence, status,
-/// expiration, protocol, method, address, second factor, in this order.
-fn pass_gates(user: Option<User>, context: &LoginContext) -> Result<User, LoginFailure> {
+/// expiration, hours of access, protocol, method, address, second factor, in
+/// this order.
+fn pass_gates(
+    user: Option<User>,
+    context: &LoginContext,
+    clock: Clock,
+) -> Result<User, LoginFailure> {
     let user = user.ok_or(LoginFailure::UserNotFound)?;
-    if !user.is_enabled() {
-        return Err(LoginFailure::Disabled);
-    }
-    if user.is_expired(now_unix_ms()) {
-        return Err(LoginFailure::Expired);
-    }
+    standing::check(&user, Utc::now(), clock)?;
     if user.filters.denies_protocol(context.protocol) {
         return Err(LoginFailure::ProtocolDenied(context.protocol));
     }

@@ -8,6 +8,7 @@ pub mod hash;
 mod login;
 pub mod one_time;
 mod password;
+mod standing;
 
 pub use certificates::{CertificateRefusal, UserCertificates};
 pub use default_admin::create_default_admin;

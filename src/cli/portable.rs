@@ -102,19 +102,19 @@ pub struct PortableOptions {
     ssh_commands: Vec<String>,
 
     /// Names that are allowed in a directory, as /dir::*.jpg,*.png; can be repeated
-    #[arg(long, value_name = "RULE", hide = true)]
+    #[arg(long, value_name = "RULE")]
     allowed_patterns: Vec<String>,
 
     /// Names that are denied in a directory, as /dir::*.jpg,*.png; can be repeated
-    #[arg(long, value_name = "RULE", hide = true)]
+    #[arg(long, value_name = "RULE")]
     denied_patterns: Vec<String>,
 
     /// Extensions that are allowed in a directory, as /dir::.jpg,.png; can be repeated
-    #[arg(long, value_name = "RULE", hide = true)]
+    #[arg(long, value_name = "RULE")]
     allowed_extensions: Vec<String>,
 
     /// Extensions that are denied in a directory, as /dir::.jpg,.png; can be repeated
-    #[arg(long, value_name = "RULE", hide = true)]
+    #[arg(long, value_name = "RULE")]
     denied_extensions: Vec<String>,
 
     /// Advertise the service by multicast DNS
@@ -249,17 +249,6 @@ impl PortableOptions {
     pub(super) fn check(&self) -> Result<(), String> {
         if let Some(name) = self.unavailable.first() {
             return Err(format!("--{name} is not available in this version"));
-        }
-        // Read already, but not enforced by the policy of sessions yet.
-        for (name, rules) in [
-            ("allowed-patterns", &self.allowed_patterns),
-            ("denied-patterns", &self.denied_patterns),
-            ("allowed-extensions", &self.allowed_extensions),
-            ("denied-extensions", &self.denied_extensions),
-        ] {
-            if !rules.is_empty() {
-                return Err(format!("--{name} is not available in this version"));
-            }
         }
         for (name, port) in [
             ("ftpd-port", self.ftpd_port),

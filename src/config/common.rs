@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::setting::{Report, Setting, integer_choice, section, word_choice};
 use super::tree::{Content, Node};
-use crate::model::network;
+use crate::model::{Clock, network};
 
 section! {
     /// Settings shared by all protocols.
@@ -28,8 +28,9 @@ section! {
         /// permission `create_symlinks`.
         pub symlink_mode: u8 = 3, range 0..=3;
 
-        /// Directory for the temporary files of atomic uploads. It must exist and lie on the same
-        /// file system as the home directories. Empty: beside the uploaded file.
+        /// Directory for the temporary files of atomic uploads. It must exist, and should lie on the
+        /// same file system as the home directories: else files are copied when they are complete.
+        /// Empty: beside the uploaded file.
         pub temp_path: String = String::new();
 
         /// Whether load balancers tell who the client is (PROXY protocol, version 1 or 2), on
@@ -54,6 +55,10 @@ section! {
         /// File mode creation mask of the process, as an octal string such as "0022". Empty keeps
         /// the inherited one. Unix only.
         pub umask: Umask = Umask(None);
+
+        /// The clock of `filters.access_time` of accounts: "local" for the server's time zone,
+        /// empty or "utc" for UTC.
+        pub tz: TimeZone = TimeZone::Unset;
 
         /// What servers tell about themselves: empty for name and version, "short" for the name
         /// only.
@@ -114,6 +119,28 @@ word_choice! {
     }
 }
 
+word_choice! {
+    /// The clock that days and hours are read from.
+    pub enum TimeZone {
+        /// UTC.
+        Unset = "",
+        /// UTC.
+        Utc = "utc",
+        /// The server's time zone.
+        Local = "local",
+    }
+}
+
+impl TimeZone {
+    /// The clock that it stands for.
+    pub fn clock(self) -> Clock {
+        match self {
+            Self::Unset | Self::Utc => Clock::Utc,
+            Self::Local => Clock::Local,
+        }
+    }
+}
+
 /// Mask for the modes of new files and directories; `None` keeps the inherited one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Umask(pub Option<u32>);
@@ -156,7 +183,6 @@ pub const LATER: &str = r#"{
     "whitelist_file": "",
     "allowlist_status": 0,
     "allow_self_connections": 0,
-    "tz": "",
     "metadata": {"read": 0},
     "event_manager": {"enabled_commands": []},
     "defender": {

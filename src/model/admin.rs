@@ -9,6 +9,7 @@ use super::filters::{RecoveryCode, TotpConfig};
 use super::group::{GroupMapping, normalise_memberships};
 use super::network;
 use super::password::Password;
+use super::role;
 use super::rules::Rules;
 use super::text::check_email;
 use super::unavailable;
@@ -77,6 +78,20 @@ impl AdminPermission {
             Self::DisableMfa => "disable_mfa",
         }
     }
+
+    /// Whether it reaches beyond the users of one role, so that no admin who has a
+    /// role can hold it.
+    pub fn reaches_beyond_roles(self) -> bool {
+        matches!(
+            self,
+            Self::Any
+                | Self::ManageAdmins
+                | Self::ManageSystem
+                | Self::ManageEventRules
+                | Self::ManageRoles
+                | Self::ViewEvents
+        )
+    }
 }
 
 /// An administrator. Times are Unix milliseconds with 0 for never.
@@ -114,6 +129,8 @@ pub struct Admin {
     /// Written at most every ten minutes.
     #[schema(read_only)]
     pub last_login: i64,
+    /// Name of a role: with one, the admin sees and manages only the users that
+    /// have the same.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
     pub role: String,
 }
@@ -190,6 +207,15 @@ impl Admin {
         if self.permissions.is_empty() {
             return Err(Error::invalid("permissions: at least one is required"));
         }
+        role::normalise_reference(&mut self.role, rules)?;
+        if !self.role.is_empty()
+            && let Some(permission) = self.permissions.iter().find(|p| p.reaches_beyond_roles())
+        {
+            return Err(Error::invalid(format!(
+                "permissions: \"{}\" is not for an admin who has a role",
+                permission.as_str()
+            )));
+        }
         network::normalise(&mut self.filters.allow_list)
             .map_err(|error| error.wrap("filters.allow_list"))?;
         self.normalise_groups(rules).map_err(|error| error.wrap("groups"))?;
@@ -235,8 +261,12 @@ impl Admin {
         self.status == 1
     }
 
-    /// True if the admin holds `permission` or `*`.
+    /// True if the admin holds `permission` or `*`. A role takes away what reaches
+    /// beyond it, whatever is stored.
     pub fn may(&self, permission: AdminPermission) -> bool {
+        if !self.role.is_empty() {
+            return !permission.reaches_beyond_roles() && self.permissions.contains(&permission);
+        }
         self.permissions.iter().any(|held| *held == permission || *held == AdminPermission::Any)
     }
 
@@ -313,10 +343,48 @@ mod tests {
                 r#"{"username":"a","permissions":["*"],"filters":{"allow_list":["x"]}}"#,
                 "filters.allow_list: ",
             ),
-            (r#"{"username":"a","permissions":["*"],"role":"r"}"#, "role: "),
+            (r#"{"username":"a","permissions":["view_users"],"role":"a/b"}"#, "role: "),
+            (r#"{"username":"a","permissions":["*"],"role":"r"}"#, "permissions: \"*\""),
         ] {
             let error = admin(json).normalise(&Rules::default()).unwrap_err().to_string();
             assert!(error.contains(part), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_role_excludes_permissions_that_reach_beyond_it() {
+        for name in [
+            "*",
+            "manage_admins",
+            "manage_system",
+            "manage_event_rules",
+            "manage_roles",
+            "view_events",
+        ] {
+            let json = format!(
+                r#"{{"username":"a","permissions":["view_users","{name}"],"role":"sales"}}"#
+            );
+            let error = admin(&json).normalise(&Rules::default()).unwrap_err().to_string();
+            let want = format!("admin \"a\": permissions: \"{name}\" is not for");
+            assert!(error.starts_with(&want), "{error}");
+            let mut without = admin(&json.replace("sales", ""));
+            without.normalise(&Rules::default()).unwrap();
+        }
+        let mut good =
+            admin(r#"{"username":"a","permissions":["edit_users","manage_folders"],"role":"r"}"#);
+        good.normalise(&Rules::default()).unwrap();
+    }
+
+    #[test]
+    fn a_role_limits_also_what_was_stored_before_it() {
+        let all = admin(
+            r#"{"username":"a","permissions":["*","view_users","manage_admins"],"role":"r"}"#,
+        );
+        assert!(all.may(AdminPermission::ViewUsers));
+        for denied in
+            [AdminPermission::Any, AdminPermission::ManageAdmins, AdminPermission::EditUsers]
+        {
+            assert!(!all.may(denied), "{}", denied.as_str());
         }
     }
 

@@ -7,6 +7,7 @@ use super::admin::Admin;
 use super::folder::Folder;
 use super::group::Group;
 use super::password::Password;
+use super::role::Role;
 use super::user::User;
 
 /// The format number of version 2.7, which is what is written.
@@ -22,6 +23,8 @@ pub struct BackupData {
     pub groups: Vec<Group>,
     #[serde(serialize_with = "with_passwords")]
     pub admins: Vec<Admin>,
+    /// Without who has them: users and admins say so.
+    pub roles: Vec<Role>,
     /// Format number.
     pub version: i64,
 }

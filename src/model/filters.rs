@@ -1,5 +1,7 @@
 //! Restrictions and options of one account: from where, how and with what it may log in.
 
+mod patterns;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +10,11 @@ use utoipa::ToSchema;
 use super::network;
 use super::secret::Secret;
 use super::wire::{is_default, null_is_default};
+use super::{access_time, by_source};
 use crate::error::{Error, Result};
 use crate::paths::VirtualPath;
+
+pub use patterns::{ExtensionsFilter, PatternsFilter};
 
 /// A way to prove who one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -190,6 +195,10 @@ impl UserFilters {
                 "denied_protocols: all protocols are denied; disable the account instead",
             ));
         }
+        patterns::normalise_extensions(&mut self.file_extensions)
+            .map_err(|error| error.wrap("file_extensions"))?;
+        patterns::normalise_patterns(&mut self.file_patterns)
+            .map_err(|error| error.wrap("file_patterns"))?;
         if !self.start_directory.is_empty() {
             if !self.start_directory.starts_with('/') {
                 return Err(Error::invalid(format!(
@@ -208,6 +217,13 @@ impl UserFilters {
             .map_err(|error| error.wrap("two_factor_protocols"))?;
         check_mfa_protocols(&self.totp_config.protocols)
             .map_err(|error| error.wrap("totp_config.protocols"))?;
+        if self.max_upload_file_size < 0 {
+            let size = self.max_upload_file_size;
+            return Err(Error::invalid(format!("max_upload_file_size: {size} is negative")));
+        }
+        by_source::normalise_bandwidth(&mut self.bandwidth_limits)?;
+        by_source::normalise_transfer(&mut self.data_transfer_limits)?;
+        access_time::check(&self.access_time)?;
         if self.tls_username == "None" {
             self.tls_username.clear();
         }
@@ -277,31 +293,6 @@ fn dedup<T: PartialEq + Copy>(list: &mut Vec<T>) {
     });
 }
 
-/// File names by suffix, per directory; the older form of [`PatternsFilter`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct ExtensionsFilter {
-    pub path: String,
-    #[serde(deserialize_with = "null_is_default")]
-    pub allowed_extensions: Vec<String>,
-    #[serde(deserialize_with = "null_is_default")]
-    pub denied_extensions: Vec<String>,
-}
-
-/// File names by shell pattern, per directory.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct PatternsFilter {
-    pub path: String,
-    #[serde(deserialize_with = "null_is_default")]
-    pub allowed_patterns: Vec<String>,
-    #[serde(deserialize_with = "null_is_default")]
-    pub denied_patterns: Vec<String>,
-    /// 0: denied names stay visible, 1: they are hidden.
-    #[serde(skip_serializing_if = "is_default")]
-    pub deny_policy: i32,
-}
-
 /// Which hooks are not run for the account.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
@@ -334,7 +325,7 @@ pub struct DataTransferLimit {
     pub total_data_transfer: i64,
 }
 
-/// A window in which logins are allowed.
+/// A window in which the account may be connected.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct TimePeriod {
@@ -342,7 +333,7 @@ pub struct TimePeriod {
     pub day_of_week: i32,
     /// `HH:MM`.
     pub from: String,
-    /// `HH:MM`.
+    /// `HH:MM`; this minute is still open.
     pub to: String,
 }
 

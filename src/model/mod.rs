@@ -5,12 +5,15 @@
 //! stored; REST input, loaded dumps and hook answers all pass through it.
 //! What an account may not yet use is listed in [`unavailable`], nowhere else.
 
+mod access_time;
 mod admin;
+mod by_source;
 mod dump;
 mod effective;
 mod filesystem;
 mod filters;
 mod folder;
+pub mod glob;
 mod group;
 pub mod network;
 mod password;
@@ -18,6 +21,7 @@ mod permissions;
 mod placeholders;
 pub mod public_key;
 mod quota;
+mod role;
 mod rules;
 mod secret;
 pub mod secretbox;
@@ -28,10 +32,12 @@ mod user;
 mod virtual_folder;
 mod wire;
 
+pub use access_time::Clock;
 pub use admin::{
     Admin, AdminFilters, AdminGroupMapping, AdminGroupMappingOptions, AdminPermission,
     AdminPreferences,
 };
+pub use by_source::Bandwidth;
 pub use dump::{BackupData, DUMP_VERSION};
 pub use effective::{Effective, effective};
 pub use filesystem::{
@@ -47,6 +53,7 @@ pub use group::{Group, GroupMapping, GroupUserSettings};
 pub use password::Password;
 pub use permissions::{Permission, PermissionSet, Permissions};
 pub use quota::{QuotaUsage, TransferQuotaUsage};
+pub use role::Role;
 pub use rules::{NamingRules, Rules};
 pub use secret::{Secret, SecretStatus};
 pub use user::User;

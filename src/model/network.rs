@@ -38,6 +38,13 @@ pub fn normalise(list: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
+/// Whether one of the networks holds `address`; a stored entry that cannot be read
+/// holds nobody.
+pub fn contains(networks: &[String], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|text| parse(text).is_ok_and(|net| net.contains(&address)))
+}
+
 /// Whether `address` may come in: `denied` first, then a non-empty `allowed`
 /// is a whitelist. A stored entry that cannot be read denies everybody in
 /// `denied` and admits nobody in `allowed`.

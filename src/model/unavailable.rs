@@ -26,24 +26,15 @@ pub fn refuse<T>(table: &[Refusal<T>], object: &T) -> Result<()> {
 
 /// What users cannot use yet, neither themselves nor through a group.
 pub const USER: &[Refusal<User>] = &[
-    Refusal("role", |user| !user.role.is_empty()),
     Refusal("oidc_custom_fields", |user| !user.oidc_custom_fields.is_empty()),
-    Refusal("upload_data_transfer", |user| user.upload_data_transfer != 0),
-    Refusal("download_data_transfer", |user| user.download_data_transfer != 0),
-    Refusal("total_data_transfer", |user| user.total_data_transfer != 0),
     Refusal("filesystem.provider", |user| user.filesystem.provider != FilesystemProvider::Local),
     Refusal("filesystem.osconfig", |user| !is_default(&user.filesystem.osconfig)),
-    Refusal("filters.file_extensions", |user| !user.filters.file_extensions.is_empty()),
-    Refusal("filters.file_patterns", |user| !user.filters.file_patterns.is_empty()),
-    Refusal("filters.max_upload_file_size", |user| user.filters.max_upload_file_size != 0),
     Refusal("filters.tls_username", |user| !user.filters.tls_username.is_empty()),
     Refusal("filters.tls_certs", |user| !user.filters.tls_certs.is_empty()),
     Refusal("filters.hooks", |user| !is_default(&user.filters.hooks)),
     Refusal("filters.web_client", |user| !user.filters.web_client.is_empty()),
     Refusal("filters.allow_api_key_auth", |user| user.filters.allow_api_key_auth),
     Refusal("filters.user_type", |user| !user.filters.user_type.is_empty()),
-    Refusal("filters.bandwidth_limits", |user| !user.filters.bandwidth_limits.is_empty()),
-    Refusal("filters.data_transfer_limits", |user| !user.filters.data_transfer_limits.is_empty()),
     Refusal("filters.external_auth_cache_time", |user| user.filters.external_auth_cache_time != 0),
     Refusal("filters.ftp_security", |user| user.filters.ftp_security != 0),
     Refusal("filters.is_anonymous", |user| user.filters.is_anonymous),
@@ -54,7 +45,6 @@ pub const USER: &[Refusal<User>] = &[
     Refusal("filters.password_expiration", |user| user.filters.password_expiration != 0),
     Refusal("filters.password_strength", |user| user.filters.password_strength != 0),
     Refusal("filters.require_password_change", |user| user.filters.require_password_change),
-    Refusal("filters.access_time", |user| !user.filters.access_time.is_empty()),
     Refusal("filters.additional_emails", |user| !user.filters.additional_emails.is_empty()),
 ];
 
@@ -68,7 +58,6 @@ pub const FOLDER: &[Refusal<Folder>] = &[
 
 /// What admins cannot use yet.
 pub const ADMIN: &[Refusal<Admin>] = &[
-    Refusal("role", |admin| !admin.role.is_empty()),
     Refusal("filters.allow_api_key_auth", |admin| admin.filters.allow_api_key_auth),
     Refusal("filters.require_two_factor", |admin| admin.filters.require_two_factor),
     Refusal("filters.require_password_change", |admin| admin.filters.require_password_change),

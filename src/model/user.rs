@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access_time::{self, Clock};
+use super::by_source::MAX_MB;
 use super::filesystem::FilesystemConfig;
 use super::filters::UserFilters;
 use super::group::{GroupMapping, normalise_memberships};
 use super::password::Password;
 use super::permissions::Permissions;
 use super::public_key;
+use super::role;
 use super::rules::Rules;
 use super::text::{check_email, clean_absolute_path};
 use super::unavailable;
@@ -82,7 +86,7 @@ pub struct User {
     pub upload_bandwidth: i64,
     /// KB/s per download.
     pub download_bandwidth: i64,
-    /// MB.
+    /// MB (1024 * 1024 bytes).
     #[serde(skip_serializing_if = "is_default")]
     pub upload_data_transfer: i64,
     /// MB.
@@ -126,6 +130,7 @@ pub struct User {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Object)]
     pub oidc_custom_fields: BTreeMap<String, serde_json::Value>,
+    /// Name of a role: administrators who have one see only users that have the same.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
     pub role: String,
 }
@@ -159,6 +164,9 @@ impl User {
             ("quota_files", self.quota_files, i64::MAX),
             ("upload_bandwidth", self.upload_bandwidth, MAX_KIB_PER_SEC),
             ("download_bandwidth", self.download_bandwidth, MAX_KIB_PER_SEC),
+            ("upload_data_transfer", self.upload_data_transfer, MAX_MB),
+            ("download_data_transfer", self.download_data_transfer, MAX_MB),
+            ("total_data_transfer", self.total_data_transfer, MAX_MB),
         ] {
             if value < 0 || value > max {
                 return Err(Error::invalid(format!("{name}: {value} is not between 0 and {max}")));
@@ -170,6 +178,7 @@ impl User {
         normalise_mounts(&mut self.virtual_folders, rules)
             .map_err(|error| error.wrap("virtual_folders"))?;
         normalise_memberships(&mut self.groups, rules).map_err(|error| error.wrap("groups"))?;
+        role::normalise_reference(&mut self.role, rules)?;
         unavailable::refuse(unavailable::USER, self)
     }
 
@@ -199,6 +208,21 @@ impl User {
     /// True if the account had ended by `now_unix_ms`.
     pub fn is_expired(&self, now_unix_ms: i64) -> bool {
         self.expiration_date > 0 && self.expiration_date <= now_unix_ms
+    }
+
+    /// Whether `filters.access_time` lets the account be connected now.
+    pub fn is_access_time(&self, now: DateTime<Utc>, clock: Clock) -> bool {
+        access_time::is_open(&self.filters.access_time, now, clock)
+    }
+
+    /// When that ends; `None` if not within a week.
+    pub fn access_time_ends(&self, now: DateTime<Utc>, clock: Clock) -> Option<DateTime<Utc>> {
+        access_time::closes(&self.filters.access_time, now, clock)
+    }
+
+    /// Largest file in bytes that the account may upload.
+    pub fn upload_size_limit(&self) -> Option<u64> {
+        positive(self.filters.max_upload_file_size)
     }
 
     /// Limit of stored bytes.
@@ -288,7 +312,7 @@ impl User {
 }
 
 /// Largest bandwidth, so that bytes per second cannot overflow.
-const MAX_KIB_PER_SEC: i64 = i64::MAX / 1024;
+pub(super) const MAX_KIB_PER_SEC: i64 = i64::MAX / 1024;
 
 fn positive(value: i64) -> Option<u64> {
     u64::try_from(value).ok().filter(|value| *value > 0)
@@ -376,7 +400,11 @@ mod tests {
             (json!({"quota_files": -1}), "quota_files: "),
             (json!({"upload_bandwidth": i64::MAX}), "upload_bandwidth: "),
             (json!({"download_bandwidth": -5}), "download_bandwidth: "),
+            (json!({"upload_data_transfer": -1}), "upload_data_transfer: "),
+            (json!({"total_data_transfer": i64::MAX}), "total_data_transfer: "),
+            (json!({"filters": {"max_upload_file_size": -1}}), "filters: max_upload_file_size: "),
             (json!({"permissions": {}}), "permissions: "),
+            (json!({"role": "a/b"}), "role: "),
             (json!({"filters": {"denied_ip": ["x"]}}), "filters: denied_ip: "),
             (
                 json!({"virtual_folders": [{"name": "f", "virtual_path": "f"}]}),
@@ -395,17 +423,11 @@ mod tests {
     fn what_is_not_built_yet_is_refused_by_name() {
         use serde_json::json;
         let table = [
-            (json!({"role": "r"}), "role"),
-            (json!({"total_data_transfer": 1}), "total_data_transfer"),
             (
                 json!({"filesystem": {"provider": 1, "s3config": {"bucket": "b"}}}),
                 "filesystem.provider",
             ),
             (json!({"filesystem": {"osconfig": {"read_buffer_size": 1}}}), "filesystem.osconfig"),
-            (
-                json!({"filters": {"file_patterns": [{"path": "/", "denied_patterns": ["*"]}]}}),
-                "filters.file_patterns",
-            ),
             (json!({"filters": {"web_client": ["write-disabled"]}}), "filters.web_client"),
             (json!({"filters": {"is_anonymous": true}}), "filters.is_anonymous"),
         ];

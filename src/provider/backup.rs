@@ -17,7 +17,7 @@ use super::{Objects, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::text::clean_absolute_path;
 use crate::model::{
-    Admin, AdminPermission, BackupData, DUMP_VERSION, Folder, Group, NamingRules, User,
+    Admin, AdminPermission, BackupData, DUMP_VERSION, Folder, Group, NamingRules, Role, User,
     UserFilters, name_for_path,
 };
 
@@ -152,6 +152,7 @@ pub async fn dump(store: &Store) -> Result<BackupData> {
         folders: objects.folders,
         groups: objects.groups,
         admins: objects.admins,
+        roles: objects.roles,
         version: DUMP_VERSION,
     })
 }
@@ -175,8 +176,9 @@ pub async fn dump_to_file(store: &Store, path: &Path, indent: bool) -> Result<()
         .map_err(|error| Error::from_io(format!("{shown}: cannot be written"), error))
 }
 
-/// Through a temporary file, so that a full disk does not cost the old dump.
-fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+/// Writes a file that only its owner can read, replacing what is there. Through a
+/// temporary file, so that a full disk does not cost the old dump.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
@@ -207,6 +209,16 @@ fn parse(store: &Store, json: &[u8]) -> Result<(Objects, Vec<String>)> {
     let mut reader = Reader::default();
     let rules = store.rules();
     let objects = Objects {
+        roles: reader.section(
+            &mut dump,
+            "roles",
+            &[],
+            |_, _| {},
+            |role: &mut Role| {
+                clear_negative([&mut role.created_at, &mut role.updated_at]);
+                role.normalise(rules).map(|()| role.name.clone())
+            },
+        )?,
         folders: reader.section(
             &mut dump,
             "folders",

@@ -1,11 +1,12 @@
 //! What every provider must do, run on each of them.
 
 mod relations;
+mod roles;
 
 use std::sync::Arc;
 
 use actors::ids::AccountId;
-use actors::ports::{Usage, UsageDelta};
+use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 
 use super::sql::SqlProvider;
 use super::{Objects, Page, Provider};
@@ -48,6 +49,9 @@ fn user(name: &str) -> User {
         permissions: Permissions::on_root([Permission::List, Permission::Any]),
         upload_bandwidth: 6,
         download_bandwidth: 7,
+        upload_data_transfer: 12,
+        download_data_transfer: 13,
+        total_data_transfer: 14,
         created_at: 8,
         updated_at: 9,
         last_login: 10,
@@ -245,7 +249,7 @@ fn pages_are_sorted_by_name() {
             (Page { offset: 9, limit: 2, descending: false }, &[]),
         ];
         for (page, want) in table {
-            let users = provider.users(*page).unwrap();
+            let users = provider.users(*page, None).unwrap();
             assert_eq!(users.iter().map(|u| u.username.as_str()).collect::<Vec<_>>(), *want);
             let admins = provider.admins(*page).unwrap();
             assert_eq!(admins.iter().map(|a| a.username.as_str()).collect::<Vec<_>>(), *want);
@@ -351,6 +355,42 @@ fn usage_adds_up_and_never_goes_below_zero() {
 }
 
 #[test]
+fn what_was_transferred_adds_up_and_never_goes_below_zero() {
+    on_every_provider(|provider| {
+        let (bob, nobody) = (AccountId::user("bob"), AccountId::user("nobody"));
+        provider.add_user(&user("bob")).unwrap();
+        assert_eq!(provider.transferred(&bob).unwrap(), Transferred::default());
+        let delta = |uploaded, downloaded| TransferredDelta { uploaded, downloaded };
+        provider
+            .add_transferred(&[
+                (bob.clone(), delta(100, 2)),
+                (nobody.clone(), delta(5, 5)),
+                (bob.clone(), delta(-30, 1)),
+            ])
+            .unwrap();
+        let transferred = |uploaded, downloaded| Transferred { uploaded, downloaded };
+        assert_eq!(provider.transferred(&bob).unwrap(), transferred(70, 3));
+        assert_eq!(provider.transferred(&nobody).unwrap(), Transferred::default());
+        provider.add_transferred(&[(bob.clone(), delta(-71, i64::MAX - 3))]).unwrap();
+        assert_eq!(provider.transferred(&bob).unwrap(), transferred(0, i64::MAX as u64));
+
+        // Apart from what is stored, and shown with the user.
+        provider.add_transferred(&[(bob.clone(), delta(8, -9))]).unwrap();
+        provider.set_usage(&bob, Usage { size: 5, files: 6, updated_unix_ms: 7 }).unwrap();
+        let stored = provider.user("bob").unwrap().unwrap();
+        assert_eq!(stored.used_upload_data_transfer, 8);
+        assert_eq!(stored.used_download_data_transfer, i64::MAX - 9);
+        assert_eq!(stored.used_quota_size, 5);
+        provider.update_user(&User { total_data_transfer: 1, ..user("bob") }).unwrap();
+        let stored = provider.user("bob").unwrap().unwrap();
+        assert_eq!((stored.total_data_transfer, stored.used_upload_data_transfer), (1, 8));
+        provider.delete_user("bob").unwrap();
+        provider.add_user(&user("bob")).unwrap();
+        assert_eq!(provider.transferred(&bob).unwrap(), Transferred::default());
+    });
+}
+
+#[test]
 fn a_restore_is_all_or_nothing() {
     on_every_provider(|provider| {
         provider.add_user(&user("bob")).unwrap();
@@ -366,6 +406,7 @@ fn a_restore_is_all_or_nothing() {
                 },
             ],
             admins: vec![admin("root"), Admin { password: "".into(), ..admin("weak") }],
+            ..Objects::default()
         };
         let error = provider.restore(&objects, false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -428,7 +469,7 @@ fn writers_and_readers_do_not_disturb_each_other() {
                         provider.add_usage(&[(bob.clone(), delta)], 1).unwrap();
                         provider.add_user(&user(&format!("u-{n}-{i}"))).unwrap();
                         assert!(provider.user("bob").unwrap().is_some());
-                        provider.users(Page::default()).unwrap();
+                        provider.users(Page::default(), None).unwrap();
                     }
                 })
             })
@@ -438,7 +479,10 @@ fn writers_and_readers_do_not_disturb_each_other() {
         }
         let usage = provider.usage(&bob).unwrap();
         assert_eq!((usage.size, usage.files), (1000, 100));
-        assert_eq!(provider.users(Page { limit: 500, ..Page::default() }).unwrap().len(), 101);
+        assert_eq!(
+            provider.users(Page { limit: 500, ..Page::default() }, None).unwrap().len(),
+            101
+        );
     });
 }
 

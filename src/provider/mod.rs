@@ -12,11 +12,11 @@ mod sql;
 mod store;
 
 use actors::ids::AccountId;
-use actors::ports::{Usage, UsageDelta};
+use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{Admin, Folder, Group, Password, User};
+use crate::model::{Admin, Folder, Group, Password, Role, User};
 
 pub use store::Store;
 
@@ -42,12 +42,13 @@ impl Default for Page {
 /// Users, stored as given. The usage counters are read with the user but
 /// written only through [`UsageCounters`]; so are the definitions of its folders,
 /// which are written only for folders that do not exist. Adding and updating fail
-/// with `InvalidInput` if a folder or a group is missing.
+/// with `InvalidInput` if a folder, a group or the role is missing.
 pub trait Users: Send + Sync {
     fn user(&self, username: &str) -> Result<Option<User>>;
     /// The user with its groups, as of one moment.
     fn account(&self, username: &str) -> Result<Option<Account>>;
-    fn users(&self, page: Page) -> Result<Vec<User>>;
+    /// Those of one role, or all.
+    fn users(&self, page: Page, role: Option<&str>) -> Result<Vec<User>>;
     /// Fails with `AlreadyExists`.
     fn add_user(&self, user: &User) -> Result<()>;
     /// Replaces the user but for `id`, `created_at` and `last_login`, and the
@@ -102,7 +103,8 @@ pub trait Folders: Send + Sync {
     fn delete_folder(&self, name: &str) -> Result<()>;
 }
 
-/// Admins, stored as given.
+/// Admins, stored as given; a write fails with `InvalidInput` if there is no such
+/// role.
 pub trait Admins: Send + Sync {
     fn admin(&self, username: &str) -> Result<Option<Admin>>;
     fn admins(&self, page: Page) -> Result<Vec<Admin>>;
@@ -126,13 +128,32 @@ pub trait Admins: Send + Sync {
     fn swap_admin_password(&self, username: &str, old: &str, new: &str) -> Result<bool>;
 }
 
-/// What users and folders have stored. Accounts that do not exist use nothing,
+/// Roles, stored as given. Who has them is read from users and admins.
+pub trait Roles: Send + Sync {
+    fn role(&self, name: &str) -> Result<Option<Role>>;
+    fn roles(&self, page: Page) -> Result<Vec<Role>>;
+    /// Fails with `AlreadyExists`.
+    fn add_role(&self, role: &Role) -> Result<()>;
+    /// Replaces the role but for `id` and `created_at`. Fails with `NotFound`.
+    fn update_role(&self, role: &Role) -> Result<()>;
+    /// Takes the role from its users. Fails with `NotFound`, and with `Conflict` as
+    /// long as an admin has it: without a role an admin would see all users.
+    fn delete_role(&self, name: &str, now_unix_ms: i64) -> Result<()>;
+    /// The names of all users of a role, sorted.
+    fn usernames_of_role(&self, role: &str) -> Result<Vec<String>>;
+}
+
+/// What users and folders have stored, and users have transferred. Accounts that do
+/// not exist use nothing,
 /// and what is written for them is dropped.
 pub trait UsageCounters: Send + Sync {
     fn usage(&self, account: &AccountId) -> Result<Usage>;
     /// Adds all deltas or none; no counter goes below zero.
     fn add_usage(&self, deltas: &[(AccountId, UsageDelta)], now_unix_ms: i64) -> Result<()>;
     fn set_usage(&self, account: &AccountId, usage: Usage) -> Result<()>;
+    fn transferred(&self, account: &AccountId) -> Result<Transferred>;
+    /// Adds all deltas or none; no counter goes below zero.
+    fn add_transferred(&self, deltas: &[(AccountId, TransferredDelta)]) -> Result<()>;
 }
 
 /// Everything at once: for dumps and for loading them.
@@ -147,6 +168,7 @@ pub trait Backup: Send + Sync {
 /// Objects of all kinds.
 #[derive(Debug, Clone, Default)]
 pub struct Objects {
+    pub roles: Vec<Role>,
     pub folders: Vec<Folder>,
     pub groups: Vec<Group>,
     pub users: Vec<User>,
@@ -167,7 +189,7 @@ pub struct Restored {
 }
 
 /// A place for accounts.
-pub trait Provider: Users + Groups + Folders + Admins + UsageCounters + Backup {
+pub trait Provider: Users + Groups + Folders + Admins + Roles + UsageCounters + Backup {
     /// Fails with `Unavailable` if the store does not answer.
     fn check_availability(&self) -> Result<()>;
     /// Name of the driver, for the status page.

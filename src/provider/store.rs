@@ -1,6 +1,7 @@
 //! The async face of the data provider, and the only place that knows that a
 //! database blocks.
 
+mod roles;
 mod second_factor;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::ids::AccountId;
-use actors::ports::{BoxError, Usage, UsageDelta, UsageStore};
+use actors::ports::{BoxError, Transferred, TransferredDelta, Usage, UsageDelta, UsageStore};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
@@ -134,7 +135,7 @@ impl Store {
 
     /// Users sorted by name, as they are stored.
     pub async fn users(&self, page: Page) -> Result<Vec<User>> {
-        self.run(move |provider| provider.users(bounded(page))).await
+        self.run(move |provider| provider.users(bounded(page), None)).await
     }
 
     /// Adds a user and returns it as stored. Fails with `InvalidInput` or
@@ -160,7 +161,12 @@ impl Store {
 
     /// Replaces the user of this name and returns it as stored; without a new
     /// password the old one stays. Fails with `InvalidInput` or `NotFound`.
-    pub async fn update_user(&self, mut user: User) -> Result<User> {
+    pub async fn update_user(&self, user: User) -> Result<User> {
+        self.update_user_within(user, None).await
+    }
+
+    /// The same, but a user that does not have `role`, if one is given, is not found.
+    async fn update_user_within(&self, mut user: User, role: Option<String>) -> Result<User> {
         self.require_changeable_users()?;
         user.normalise(&self.rules)?;
         self.settle_folders(&mut user.virtual_folders)
@@ -171,6 +177,7 @@ impl Store {
         user.updated_at = now;
         user.last_password_change = now;
         self.run(move |provider| {
+            roles::require_user_of(provider, &user.username, role.as_deref())?;
             provider.update_user(&user)?;
             stored(provider.user(&user.username)?, "user", &user.username)
         })
@@ -179,9 +186,18 @@ impl Store {
 
     /// Deletes the account, never its files. Fails with `NotFound`.
     pub async fn delete_user(&self, username: &str) -> Result<()> {
+        self.delete_user_within(username, None).await
+    }
+
+    /// The same, but a user that does not have `role`, if one is given, is not found.
+    async fn delete_user_within(&self, username: &str, role: Option<String>) -> Result<()> {
         self.require_changeable_users()?;
         let name = self.rules.naming.canonical(username);
-        self.run(move |provider| provider.delete_user(&name)).await
+        self.run(move |provider| {
+            roles::require_user_of(provider, &name, role.as_deref())?;
+            provider.delete_user(&name)
+        })
+        .await
     }
 
     /// Notes a login, at most every ten minutes.
@@ -497,6 +513,18 @@ impl UsageStore for Store {
     async fn set(&self, account: &AccountId, usage: Usage) -> Result<(), BoxError> {
         let account = account.clone();
         Ok(self.run(move |provider| provider.set_usage(&account, usage)).await?)
+    }
+
+    async fn load_transferred(&self, account: &AccountId) -> Result<Transferred, BoxError> {
+        let account = account.clone();
+        Ok(self.run(move |provider| provider.transferred(&account)).await?)
+    }
+
+    async fn add_transferred(
+        &self,
+        deltas: Vec<(AccountId, TransferredDelta)>,
+    ) -> Result<(), BoxError> {
+        Ok(self.run(move |provider| provider.add_transferred(&deltas)).await?)
     }
 }
 

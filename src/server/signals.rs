@@ -21,6 +21,8 @@ pub struct Signals {
     interrupt: UnixSignal,
     hang_up: UnixSignal,
     user1: UnixSignal,
+    /// A write beyond RLIMIT_FSIZE must fail, and not end the process.
+    _file_size: UnixSignal,
 }
 
 impl Signals {
@@ -35,6 +37,7 @@ impl Signals {
             interrupt: on(SignalKind::interrupt())?,
             hang_up: on(SignalKind::hangup())?,
             user1: on(SignalKind::user_defined1())?,
+            _file_size: on(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

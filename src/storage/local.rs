@@ -11,6 +11,7 @@ mod errno;
 mod extent;
 mod handle;
 mod listing;
+mod on_demand;
 mod pace;
 #[cfg(test)]
 mod races;
@@ -35,6 +36,7 @@ use self::attributes::{require_regular, set_owner_and_mode, size};
 use self::beneath::DIRECTORY;
 use self::errno::fail;
 use self::handle::{Destination, Opened, Reader, Writer};
+pub use self::on_demand::OnDemand;
 use self::pace::Pace;
 use self::root::Root;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,6 +48,16 @@ use crate::storage::{
 
 /// Opening must neither wait for a pipe's other end nor make a terminal ours.
 const CAREFULLY: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+const CAPABILITIES: Capabilities = Capabilities {
+    random_write: true,
+    atomic_rename: true,
+    symlinks: true,
+    attributes: true,
+    resume: true,
+    directories: true,
+    system_commands: true,
+};
 
 /// A directory of this machine as a storage.
 #[derive(Debug, Clone)]
@@ -185,18 +197,19 @@ fn require_name(path: &StoragePath) -> Result<()> {
     Ok(())
 }
 
+impl LocalStorage {
+    /// See [`Storage::without_following`].
+    fn not_following(&self) -> Result<Self> {
+        let root = self.root.without_links();
+        let root = root.map_err(|errno| fail("open again", &StoragePath::root(), errno))?;
+        Ok(Self { root: Arc::new(root), ..self.clone() })
+    }
+}
+
 #[async_trait]
 impl Storage for LocalStorage {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            random_write: true,
-            atomic_rename: true,
-            symlinks: true,
-            attributes: true,
-            resume: true,
-            directories: true,
-            system_commands: true,
-        }
+        CAPABILITIES
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<Metadata> {
@@ -358,6 +371,31 @@ impl Storage for LocalStorage {
             .await
     }
 
+    async fn rename_into(
+        &self,
+        from: &StoragePath,
+        target: &dyn Storage,
+        to: &StoragePath,
+        replace: bool,
+    ) -> Result<Option<Option<Metadata>>> {
+        let Some(target) = target.as_local().await? else { return Ok(None) };
+        require_name(to)?;
+        let to = to.clone();
+        let renamed = self.offload(from, "rename", move |root, from| {
+            let (from, to) = (root.place(from)?, target.root.place(&to)?);
+            let renamed = rename_place(&from, &to, replace);
+            match renamed {
+                Err(Errno::XDEV) => Ok(None),
+                result => result.map(Some),
+            }
+        });
+        renamed.await
+    }
+
+    async fn as_local(&self) -> Result<Option<LocalStorage>> {
+        Ok(Some(self.clone()))
+    }
+
     async fn set_attributes(
         &self,
         path: &StoragePath,
@@ -398,6 +436,14 @@ impl Storage for LocalStorage {
         self.ask(path, "space of", attributes::space).await
     }
 
+    async fn real_path(&self, path: &StoragePath, follow_last: bool) -> Result<StoragePath> {
+        self.ask(path, "follow", move |root, path| root.real_path(path, follow_last)).await
+    }
+
+    fn without_following(&self) -> Result<Option<Arc<dyn Storage>>> {
+        Ok(Some(Arc::new(self.not_following()?)))
+    }
+
     fn is_temporary(&self, name: &[u8]) -> bool {
         atomic::is_temporary_name(name)
     }
@@ -427,15 +473,19 @@ impl Storage for LocalStorage {
     }
 
     fn display_path(&self, path: &StoragePath) -> String {
-        let mut shown = self.location.to_string_lossy().into_owned();
-        if !path.is_root() {
-            if !shown.ends_with('/') {
-                shown.push('/');
-            }
-            shown.push_str(&path.to_string_lossy());
-        }
-        shown
+        shown(&self.location, path)
     }
+}
+
+fn shown(location: &Path, path: &StoragePath) -> String {
+    let mut shown = location.to_string_lossy().into_owned();
+    if !path.is_root() {
+        if !shown.ends_with('/') {
+            shown.push('/');
+        }
+        shown.push_str(&path.to_string_lossy());
+    }
+    shown
 }
 
 /// Set when the future that waits for a long operation is dropped.
@@ -474,6 +524,7 @@ fn open_target(root: &Root, path: &StoragePath, how: &WriteMode) -> Result<Opene
             Ok(file) => {
                 let stat = fstat(&file)?;
                 require_regular(&stat)?;
+                attributes::prepare_rewriting(&file, &stat)?;
                 if how.truncate && size(&stat) > 0 {
                     ftruncate(&file, 0)?;
                 }
@@ -525,17 +576,23 @@ fn rename_beneath(
     replace: bool,
 ) -> Result<Option<Metadata>, Errno> {
     let (from, to) = (root.place(from)?, root.place(to)?);
-    let from_name = (from.directory.as_fd(), &from.name[..]);
-    let to_name = (to.directory.as_fd(), &to.name[..]);
-    let renamed = if replace {
-        atomic::rename_replacing(from_name, to_name)
-    } else {
-        rename_without_replacing(from_name, to_name).map(|()| None)
-    };
-    match renamed {
+    match rename_place(&from, &to, replace) {
         Err(Errno::XDEV) => move_across(&from, &to, replace),
         result => result,
     }
+}
+
+fn rename_place(
+    from: &root::Place<'_>,
+    to: &root::Place<'_>,
+    replace: bool,
+) -> Result<Option<Metadata>, Errno> {
+    let from = (from.directory.as_fd(), &from.name[..]);
+    let to = (to.directory.as_fd(), &to.name[..]);
+    if replace {
+        return atomic::rename_replacing(from, to);
+    }
+    rename_without_replacing(from, to).map(|()| None)
 }
 
 fn rename_without_replacing(from: Name<'_>, to: Name<'_>) -> Result<(), Errno> {

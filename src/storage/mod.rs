@@ -150,7 +150,7 @@ pub struct Ended {
     pub replaced: Option<Metadata>,
 }
 
-/// `common.upload_mode`: see the spec page on SSH and SFTP behaviour.
+/// When an upload becomes its target (`common.upload_mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Atomicity {
     /// 0: write to the target itself.
@@ -189,6 +189,12 @@ pub trait ReadHandle: Send + Sync + Debug {
     /// Up to `len` bytes from `offset`; fewer only at the end of the file, empty past it.
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes>;
     async fn metadata(&self) -> Result<Metadata>;
+    /// The file of this machine that it is, for copies that need not pass through
+    /// this process.
+    #[cfg(unix)]
+    fn local_file(&self) -> Option<Arc<std::os::fd::OwnedFd>> {
+        None
+    }
     /// Never the size: the handle is for reading. Metadata from before the change.
     async fn set_attributes(&self, _attributes: SetAttributes) -> Result<Metadata> {
         Err(unsupported("set attributes on this handle"))
@@ -210,6 +216,17 @@ pub trait WriteHandle: Send + Sync + Debug {
         None
     }
     async fn write_at(&self, offset: u64, data: Bytes) -> Result<()>;
+    /// Copies up to `len` bytes from `offset` in `source` to the same place, without
+    /// them passing through this process: how many, at least one. `None` when that
+    /// is not possible or the source ends there, and then nothing was written.
+    async fn copy_from(
+        &self,
+        _source: &dyn ReadHandle,
+        _offset: u64,
+        _len: u64,
+    ) -> Option<Result<u64>> {
+        None
+    }
     /// Reads back, on a handle opened with `WriteMode::read`.
     fn try_read_at(&self, _offset: u64, _buf: &mut [u8]) -> Option<Result<usize>> {
         None
@@ -261,6 +278,22 @@ pub trait Storage: Send + Sync + Debug {
         to: &StoragePath,
         replace: bool,
     ) -> Result<Option<Metadata>>;
+    /// As [`Storage::rename`], but into another storage, where both can do that as
+    /// quickly as within one; `None` where they cannot, and then nothing was done.
+    async fn rename_into(
+        &self,
+        _from: &StoragePath,
+        _target: &dyn Storage,
+        _to: &StoragePath,
+        _replace: bool,
+    ) -> Result<Option<Option<Metadata>>> {
+        Ok(None)
+    }
+    /// The directory of this machine that it is, for what two of them do together.
+    #[cfg(unix)]
+    async fn as_local(&self) -> Result<Option<local::LocalStorage>> {
+        Ok(None)
+    }
     /// Follows links that stay below the root. Metadata from before the change.
     async fn set_attributes(
         &self,
@@ -278,6 +311,16 @@ pub trait Storage: Send + Sync + Debug {
     async fn space(&self, _path: &StoragePath) -> Result<Space> {
         Err(unsupported("space"))
     }
+    /// Where `path` leads through the links on the way, as a path without links:
+    /// through the last name too, if `follow_last` says so. What is there need not
+    /// exist. A storage without links gives the path itself.
+    async fn real_path(&self, path: &StoragePath, follow_last: bool) -> Result<StoragePath>;
+    /// The same files for a caller who has followed links with
+    /// [`Storage::real_path`]: a link on the way is `PermissionDenied`. So what was
+    /// decided about the real path cannot happen to another one. `None` where there
+    /// are no links. None of the two has a default: who forgets them would let links
+    /// lead around the filters on names.
+    fn without_following(&self) -> Result<Option<Arc<dyn Storage>>>;
     /// True for a name that a [`WriteHandle`] gives its file until `commit`: such
     /// a file belongs to nobody yet.
     fn is_temporary(&self, _name: &[u8]) -> bool {

@@ -21,10 +21,14 @@ impl Session {
     pub async fn set_attributes(&self, path: &VirtualPath, wanted: SetAttributes) -> Result<()> {
         let started = Instant::now();
         self.origin.require_alive()?;
-        if wanted.size.is_some() {
+        if let Some(size) = wanted.size {
             self.decide(Operation::Truncate(path))?;
+            self.origin.limits.check_file_size(size)?;
         }
         decide_but_size(&self.origin, path, &wanted)?;
+        if wanted.mode.is_some() || wanted.owner.is_some() {
+            self.mounts.protect(Operation::Chmod(path))?;
+        }
         let place = self.mounts.resolve(path);
         let wanted = effective(&self.origin, &place, wanted);
         if wanted.is_empty() {
@@ -88,6 +92,9 @@ impl Upload {
             self.pay_up_to(size).await.map_err(|error| running.fail(error))?;
         }
         let changing = self.handle().set_attributes(wanted).await;
+        if let (Some(size), true) = (wanted.size, changing.is_ok()) {
+            self.resized(size);
+        }
         finish_open(
             &running.origin,
             started,
@@ -147,14 +154,13 @@ fn decide_but_size(origin: &Origin, path: &VirtualPath, wanted: &SetAttributes) 
         wanted.owner.map(|_| Operation::Chown(path)),
         wanted.times.map(|_| Operation::Chtimes(path)),
     ];
-    needed
-        .into_iter()
-        .flatten()
-        .try_for_each(|operation| super::policy::decide(&origin.user.permissions, operation))
+    needed.into_iter().flatten().try_for_each(|operation| origin.policy.decide(operation))
 }
 
-/// What is left to do after `common.setstat_mode`.
+/// What is left to do after `common.setstat_mode`. Never the bits by which a program
+/// runs as its owner: the server may own the files, and may be root.
 fn effective(origin: &Origin, place: &Resolved, wanted: SetAttributes) -> SetAttributes {
+    let wanted = SetAttributes { mode: wanted.mode.map(|mode| mode & 0o777), ..wanted };
     let ignores = match origin.services.options().setstat_mode {
         SetstatMode::Execute => false,
         SetstatMode::Ignore => true,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use actors::{AbortReason, Direction, FsAction, Transfer};
+use actors::{AbortReason, Allowance, Direction, FsAction, Transfer};
 use bytes::Bytes;
 
 use super::effects::{DownloadEnd, Running, end_error};
+use super::limits;
 use super::policy::Operation;
 use super::session::Session;
-use super::throttle::Throttle;
+use super::throttle::{Pace, Throttle};
 use crate::error::{Error, Result};
 use crate::paths::VirtualPath;
 use crate::storage::{Metadata, ReadHandle};
@@ -18,15 +19,21 @@ use crate::storage::{Metadata, ReadHandle};
 pub struct Download {
     running: Arc<Running>,
     handle: Arc<dyn ReadHandle>,
-    throttle: Option<Throttle>,
+    throttle: Option<Arc<Throttle>>,
+    allowance: Option<Allowance>,
     /// Taken by the end.
     ending: Option<(Transfer, Box<DownloadEnd>)>,
 }
 
 impl Session {
     /// Opens `path` for reading.
+    ///
+    /// # Errors
+    /// `DownloadQuotaExceeded` when the account may not transfer a byte more.
     pub async fn begin_download(&self, path: &VirtualPath) -> Result<Download> {
         let place = self.enter(Operation::Download(path), path)?;
+        let (limits, quota) = (&self.origin.limits, &self.origin.services.quota);
+        let allowance = limits.allowance(quota, Direction::Download).await?;
         self.origin.ask_hook(FsAction::PreDownload, path, &place).await?;
         let (storage, storage_path) = (place.mount.storage.clone(), place.path.clone());
         let (running, transfer) =
@@ -36,7 +43,8 @@ impl Session {
         Ok(Download {
             running,
             handle,
-            throttle: Throttle::from_kib_per_sec(self.origin.user.download_bandwidth),
+            throttle: Throttle::from_kib_per_sec(limits.bandwidth.download).map(Arc::new),
+            allowance,
             ending: Some((transfer, Box::new(end))),
         })
     }
@@ -61,37 +69,47 @@ impl Download {
         if let Some(throttle) = &self.throttle {
             throttle.refund(buf.len().saturating_sub(count));
         }
-        self.running.meter.add(count as u64);
-        read.map(|read| read.map_err(|error| self.running.fail(error)))
+        Some(read?.and_then(|count| self.count(count)).map_err(|error| self.running.fail(error)))
+    }
+
+    /// Counts bytes that were read for the client.
+    fn count(&self, bytes: usize) -> Result<usize> {
+        limits::take(self.allowance.as_ref(), Direction::Download, bytes)?;
+        self.running.meter.add(bytes as u64);
+        Ok(bytes)
     }
 
     /// Up to `len` bytes from `offset`; fewer only at the end of the file, empty past it.
     ///
     /// # Errors
-    /// `Aborted` when the connection is killed meanwhile. After any error the
-    /// download has failed.
+    /// `Aborted` when the connection is killed meanwhile; `DownloadQuotaExceeded` when
+    /// the account may not transfer that much more. After any error the download has
+    /// failed.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
-        self.running.require_sound()?;
-        let read = async {
-            // First the storage: only what the file has is paid for.
-            let read = self.handle.read_at(offset, len).await?;
-            if let Some(throttle) = &self.throttle {
-                throttle.acquire(read.len(), self.running.kill()).await?;
-            }
-            Ok(read)
-        };
-        let read = read.await.map_err(|error| self.running.fail(error))?;
-        self.running.meter.add(read.len() as u64);
+        let read = self.read_unpaced(offset, len).await?;
+        if let Some(throttle) = &self.throttle {
+            let acquired =
+                throttle.acquire(read.len(), self.running.kill(), &self.running.meter).await;
+            acquired.map_err(|error| self.running.fail(error))?;
+        }
         Ok(read)
     }
 
-    /// The largest read worth making of several small ones: with a bandwidth
-    /// limit what passes in a tenth of a second, so that the client is served steadily.
-    pub fn max_extent(&self) -> usize {
-        const LEAST: u64 = 32 * 1024;
-        self.throttle.as_ref().map_or(usize::MAX, |throttle| {
-            usize::try_from(throttle.bytes_per_100_ms().max(LEAST)).unwrap_or(usize::MAX)
-        })
+    /// The same without waiting for the bandwidth limit: whoever sends the bytes lets
+    /// them leave at the pace, if there is one. Fewer bytes at a time would be no way to
+    /// slow a client down: to some, a short read is the end of the file.
+    pub async fn read_paced(&self, offset: u64, len: usize) -> Result<(Bytes, Option<Pace>)> {
+        let read = self.read_unpaced(offset, len).await?;
+        let throttle = self.throttle.as_ref().filter(|_| !read.is_empty());
+        let pace = throttle.map(|throttle| throttle.pace(read.len(), &self.running.meter));
+        Ok((read, pace))
+    }
+
+    async fn read_unpaced(&self, offset: u64, len: usize) -> Result<Bytes> {
+        self.running.require_sound()?;
+        let read = self.handle.read_at(offset, len).await;
+        let read = read.and_then(|read| self.count(read.len()).map(|_| read));
+        read.map_err(|error| self.running.fail(error))
     }
 
     pub async fn metadata(&self) -> Result<Metadata> {

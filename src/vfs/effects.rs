@@ -13,13 +13,15 @@ use actors::{
 use async_trait::async_trait;
 
 use super::ledger;
+use super::limits::SessionLimits;
 use super::mounts::Resolved;
 use super::options::VfsServices;
+use super::policy::Policy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, TransferKind};
 use crate::model::User;
 use crate::paths::VirtualPath;
-use crate::storage::{Ended, Partial, ReadHandle, WriteHandle};
+use crate::storage::{Ended, Metadata, Partial, ReadHandle, WriteHandle};
 
 /// The text that log lines and clients know for every refused byte.
 const SPACE_LIMIT: &str = "failure: denying write due to space limit";
@@ -45,7 +47,7 @@ pub(super) fn killed(kill: &KillSwitch) -> Error {
     Error::new(ErrorKind::Aborted, why)
 }
 
-fn refused(refused: Refused) -> Error {
+pub(super) fn refused(refused: Refused) -> Error {
     Error::with_source(ErrorKind::Aborted, "begin transfer", refused)
 }
 
@@ -53,10 +55,12 @@ fn refused(refused: Refused) -> Error {
 #[derive(Debug)]
 pub(super) struct Origin {
     pub(super) user: Arc<User>,
+    pub(super) policy: Policy,
     pub(super) connection: Connection,
     pub(super) session_id: Arc<str>,
     pub(super) protocol: Protocol,
     pub(super) services: VfsServices,
+    pub(super) limits: SessionLimits,
     client: IpAddr,
     local_addr: String,
     remote_addr: String,
@@ -64,19 +68,22 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn new(
-        user: Arc<User>,
+        policy: Policy,
         connection: Connection,
         session_id: Arc<str>,
         protocol: Protocol,
         (local, remote): (SocketAddr, SocketAddr),
         services: VfsServices,
     ) -> Self {
+        let limits = SessionLimits::of(policy.user(), remote.ip(), services.options().track_quota);
         Self {
-            user,
+            user: policy.user().clone(),
+            policy,
             connection,
             session_id,
             protocol,
             services,
+            limits,
             client: remote.ip(),
             local_addr: local.to_string(),
             remote_addr: remote.to_string(),
@@ -97,6 +104,29 @@ impl Origin {
             // It counts with the call; there is nothing to wait for.
             drop(self.services.quota.adjust(owner.account.clone(), delta.bytes, delta.files));
         }
+    }
+
+    /// Counts a file that was removed or replaced.
+    pub(super) fn settle_gone(&self, place: &Resolved, gone: &Metadata) {
+        if let Some(account) = place.account() {
+            let delta = self.services.ledger.settle_gone(account, gone);
+            self.adjust(place, delta);
+        }
+    }
+
+    /// Removes a file and counts that.
+    pub(super) async fn remove(&self, place: &Resolved) -> Result<Metadata> {
+        let turn = self.services.ledger.turns(&[place]).await;
+        let removed = place.mount.storage.remove_file(&place.path).await?;
+        self.settle_gone(place, &removed);
+        drop(turn);
+        Ok(removed)
+    }
+
+    /// Whether a file that was found there is being written in place, as far as that
+    /// is counted.
+    pub(super) fn is_open(&self, place: &Resolved, found: &Metadata) -> bool {
+        place.account().is_some_and(|account| self.services.ledger.is_open(account, found))
     }
 
     /// Asks the hook before the operation, if there is one.
@@ -164,6 +194,18 @@ impl Origin {
             })
             .await;
         }
+    }
+}
+
+/// Runs what changes the disk and then counts that, also when the caller goes away in
+/// between: the disk does not stop for that.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => Err(Error::internal("a file operation panicked")),
+        Err(_) => Err(Error::new(ErrorKind::Aborted, "the server is shutting down")),
     }
 }
 
@@ -317,7 +359,9 @@ impl Running {
                 elapsed_ms: Some(millis(elapsed)),
                 status: match error.map(|error| error.kind) {
                     None => FsStatus::Ok,
-                    Some(ErrorKind::QuotaExceeded) => FsStatus::QuotaExceeded,
+                    Some(ErrorKind::QuotaExceeded | ErrorKind::DownloadQuotaExceeded) => {
+                        FsStatus::QuotaExceeded
+                    }
                     Some(_) => FsStatus::Error,
                 },
                 ..origin.event(action, virtual_path, place)

@@ -154,6 +154,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a file that was found with this metadata is being written in place.
+    pub(super) fn is_open(&self, account: &AccountId, found: &Metadata) -> bool {
+        found.id.is_some_and(|id| self.lock().contains_key(&(account.clone(), id)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Counted>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }

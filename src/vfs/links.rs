@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging;
 use crate::metrics::Backend;
-use crate::paths::VirtualPath;
+use crate::paths::{StoragePath, VirtualPath};
 
 impl Session {
     /// Creates `link`, which leads to `target`: an absolute virtual path, or one
@@ -47,11 +47,19 @@ impl Session {
     /// Where a link leads, as a virtual path.
     ///
     /// # Errors
-    /// `PermissionDenied` when that is outside the root.
+    /// `PermissionDenied` when that is outside the storage: the root, or the virtual
+    /// folder that the link is in.
     pub async fn read_link(&self, path: &VirtualPath) -> Result<VirtualPath> {
         let place = self.enter(Operation::Stat(path), path)?;
-        let target = place.mount.storage.read_link(&place.path).await?;
-        target_beneath_root(&path.parent(), &target, false).ok_or_else(|| escapes(path))
+        let stored = place.mount.storage.read_link(&place.path).await?;
+        // To the storage its own root is the root of everything.
+        let parent = VirtualPath::new(place.path.parent().as_bytes());
+        let target = target_beneath_root(&parent, &stored, false).ok_or_else(|| escapes(path))?;
+        let target = place.virtual_path_of(&StoragePath::new(target.as_bytes()));
+        if self.mounts.resolve(&target).is_in_same_mount(&place) {
+            return Ok(target);
+        }
+        Err(escapes(path))
     }
 }
 

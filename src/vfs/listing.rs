@@ -13,6 +13,7 @@ use crate::storage::{Entry, EntryStream};
 /// A directory being listed in bounded memory.
 pub struct Listing {
     origin: Arc<Origin>,
+    dir: VirtualPath,
     entries: Box<dyn EntryStream>,
 }
 
@@ -23,11 +24,12 @@ impl fmt::Debug for Listing {
 }
 
 impl Session {
-    /// Opens a directory for listing.
+    /// Opens a directory for listing, with the virtual folders in it.
     pub async fn list(&self, dir: &VirtualPath) -> Result<Listing> {
-        let place = self.enter(Operation::List(dir), dir)?;
-        let entries = place.mount.storage.list(&place.path).await?;
-        Ok(Listing { origin: self.origin.clone(), entries })
+        self.origin.require_alive()?;
+        self.decide(Operation::List(dir))?;
+        let entries = self.mounts.list(dir).await?;
+        Ok(Listing { origin: self.origin.clone(), dir: dir.clone(), entries })
     }
 }
 
@@ -35,6 +37,18 @@ impl Listing {
     /// The next entries, at most `max`, without `.` and `..`; empty at the end.
     pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Entry>> {
         self.origin.require_alive()?;
-        self.entries.next_batch(max).await
+        loop {
+            let mut batch = self.entries.next_batch(max).await?;
+            // The storage hides names of files; this is for those of mount points.
+            if let Some(hidden) = self.origin.policy.patterns().hidden_in(&self.dir) {
+                let had_some = !batch.is_empty();
+                batch.retain(|entry| !hidden.has(&entry.name));
+                // Empty is the end.
+                if had_some && batch.is_empty() {
+                    continue;
+                }
+            }
+            return Ok(batch);
+        }
     }
 }

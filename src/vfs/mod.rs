@@ -4,28 +4,39 @@
 //! A protocol holds a [`Session`] and nothing below it. Each operation is the
 //! same sentence: resolve, decide, ask the hook, do it in storage, then the effects.
 
+mod across;
 mod attributes;
+mod copy;
 mod directories;
 mod download;
 mod effects;
 mod ledger;
+pub mod leftovers;
+mod limits;
 mod links;
 mod listing;
+mod merged;
 mod mounts;
+mod open;
 mod options;
+mod patterns;
 mod policy;
+mod relocate;
 mod remove;
 mod rename;
 pub mod scan;
+mod screen;
 mod session;
 mod space;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod upload;
+mod walk;
 
 pub use download::Download;
 pub use listing::Listing;
 pub use options::{VfsOptions, VfsServices};
 pub use session::{Session, SessionContext};
+pub use throttle::Pace;
 pub use upload::{Upload, UploadOptions};

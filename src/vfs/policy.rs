@@ -2,14 +2,18 @@
 //!
 //! The permissions of the directory that holds an object decide about the
 //! object; for listing it is the directory itself. The path asked for counts,
-//! not what a link leads to.
+//! not what a link leads to. Names must pass the account's filters as well, and
+//! [`super::screen`] sees to it that no link leads around these.
 
+use std::sync::Arc;
+
+use super::patterns::{Named, Patterns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Permission::{
-    Chmod, Chown, Chtimes, CreateDirs, CreateSymlinks, Delete, DeleteDirs, DeleteFiles, Download,
-    List, Overwrite, Rename, RenameDirs, RenameFiles, Upload,
+    Chmod, Chown, Chtimes, Copy, CreateDirs, CreateSymlinks, Delete, DeleteDirs, DeleteFiles,
+    Download, List, Overwrite, Rename, RenameDirs, RenameFiles, Upload,
 };
-use crate::model::{Permission, PermissionSet, Permissions};
+use crate::model::{Permission, PermissionSet, Permissions, User};
 use crate::paths::VirtualPath;
 
 /// What is renamed.
@@ -35,8 +39,11 @@ pub(super) enum Operation<'p> {
     RemoveFile(&'p VirtualPath),
     RemoveDir(&'p VirtualPath),
     Rename(Renamed, &'p VirtualPath, &'p VirtualPath),
-    /// A rename whose target exists, in addition to [`Operation::Rename`].
+    /// A rename or copy whose target exists, in addition to [`Operation::Rename`] or
+    /// [`Operation::Copy`].
     ReplaceByRename(&'p VirtualPath),
+    /// One file, link or directory, without what a directory holds.
+    Copy(&'p VirtualPath, &'p VirtualPath),
     Symlink {
         target: &'p VirtualPath,
         link: &'p VirtualPath,
@@ -47,8 +54,84 @@ pub(super) enum Operation<'p> {
     Truncate(&'p VirtualPath),
 }
 
-/// Allows the operation or says why not, as `PermissionDenied`.
-pub(super) fn decide(permissions: &Permissions, operation: Operation<'_>) -> Result<()> {
+/// What one account may do.
+#[derive(Debug)]
+pub(super) struct Policy {
+    user: Arc<User>,
+    patterns: Arc<Patterns>,
+}
+
+impl Policy {
+    /// # Errors
+    /// `InvalidInput` for a stored filter on names that is none.
+    pub(super) fn of(user: Arc<User>) -> Result<Self> {
+        let patterns = Arc::new(Patterns::compile(&user.filters)?);
+        Ok(Self { user, patterns })
+    }
+
+    /// Allows the operation or says why not: `PermissionDenied`, and `NotFound`
+    /// for what is hidden. Who lacks the permission is not told which it is.
+    pub(super) fn decide(&self, operation: Operation<'_>) -> Result<()> {
+        decide(&self.user.permissions, operation)?;
+        decide_names(&self.patterns, operation)
+    }
+
+    /// Whose policy it is.
+    pub(super) fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+
+    /// The filters on names.
+    pub(super) fn patterns(&self) -> &Arc<Patterns> {
+        &self.patterns
+    }
+}
+
+/// The part of the filters on names. Denied is whatever gives the object another
+/// content, name or place, or takes its content; a name that is not hidden can be
+/// seen.
+fn decide_names(patterns: &Patterns, operation: Operation<'_>) -> Result<()> {
+    if patterns.is_empty() {
+        return Ok(());
+    }
+    match operation {
+        Operation::List(path) | Operation::Stat(path) | Operation::Space(path) => {
+            patterns.require_visible(path)
+        }
+        Operation::Download(path)
+        | Operation::CreateFile(path)
+        | Operation::OverwriteFile(path)
+        | Operation::RemoveFile(path)
+        | Operation::Truncate(path)
+        | Operation::ReplaceByRename(path) => patterns.require_allowed(path, Named::File),
+        Operation::CreateDir(path)
+        | Operation::RemoveDir(path)
+        | Operation::Chmod(path)
+        | Operation::Chown(path)
+        | Operation::Chtimes(path) => patterns.require_allowed(path, Named::Object),
+        // What it is was looked up by its name, and may be another thing by now.
+        Operation::Rename(what, from, to) => {
+            patterns.require_allowed(from, Named::File)?;
+            patterns.require_allowed(to, Named::File)?;
+            match what {
+                Renamed::Directory => patterns.require_same_inside(from, to),
+                Renamed::File | Renamed::Symlink => Ok(()),
+            }
+        }
+        Operation::Copy(from, to) => {
+            patterns.require_allowed(from, Named::Object)?;
+            patterns.require_allowed(to, Named::Object)
+        }
+        Operation::Symlink { target, link } => {
+            patterns.require_allowed(link, Named::Object)?;
+            patterns.require_allowed(target, Named::Object)
+        }
+    }
+}
+
+/// The part of the permissions: allows the operation or says why not, as
+/// `PermissionDenied`.
+fn decide(permissions: &Permissions, operation: Operation<'_>) -> Result<()> {
     let rule = Rule { permissions };
     match operation {
         Operation::List(dir) | Operation::Space(dir) => rule.require(List, dir),
@@ -75,9 +158,15 @@ pub(super) fn decide(permissions: &Permissions, operation: Operation<'_>) -> Res
             rule.rename(what, from, to)
         }
         Operation::ReplaceByRename(to) => rule.require(Overwrite, &to.parent()),
+        Operation::Copy(from, to) => {
+            rule.require(Copy, &from.parent())?;
+            rule.require(Copy, &to.parent())
+        }
         Operation::Symlink { target, link } => {
             rule.require(CreateSymlinks, &link.parent())?;
-            rule.require(CreateSymlinks, &target.parent())
+            rule.require(CreateSymlinks, &target.parent())?;
+            // By the link, what is inside the target would get the rules of another path.
+            rule.require_within(target, |set| set.grants(CreateSymlinks))
         }
         Operation::Chmod(path) => rule.require(Chmod, &path.parent()),
         Operation::Chown(path) => rule.require(Chown, &path.parent()),
@@ -129,20 +218,28 @@ impl Rule<'_> {
             return Err(denied(format!("{from} may not be renamed to {to}")));
         }
         if what == Renamed::Directory {
-            self.refuse_to_shed_rules(from)?;
+            // Entries are bound to paths: a renamed directory would leave its own behind,
+            // or bring what it holds under those of another.
+            let grants = |set: PermissionSet| {
+                set.grants(Rename) || set.grants_all(&[RenameFiles, RenameDirs])
+            };
+            self.require_within(from, grants)?;
+            self.require_within(to, grants)?;
         }
         Ok(())
     }
 
-    /// Entries are bound to paths: a renamed directory would leave its own behind.
-    fn refuse_to_shed_rules(&self, dir: &VirtualPath) -> Result<()> {
-        let grants =
-            |set: PermissionSet| set.grants(Rename) || set.grants_all(&[RenameFiles, RenameDirs]);
+    /// Every entry for `dir` itself and for what is inside must grant it.
+    fn require_within(
+        &self,
+        dir: &VirtualPath,
+        grants: impl Fn(PermissionSet) -> bool,
+    ) -> Result<()> {
         match self.permissions.within(dir).find(|(_, set)| !grants(*set)) {
             None => Ok(()),
-            Some((path, _)) => {
-                Err(denied(format!("{dir} may not be renamed: {path} has its own permissions")))
-            }
+            Some((path, _)) => Err(denied(format!(
+                "{dir} must keep its name, and have no other: {path} has its own permissions"
+            ))),
         }
     }
 }
@@ -222,6 +319,8 @@ mod tests {
             ("*", O::Rename(R::File, &f, &root), false),
             ("overwrite", O::ReplaceByRename(&g), true),
             ("rename", O::ReplaceByRename(&g), false),
+            ("copy", O::Copy(&f, &g), true),
+            ("download upload create_dirs rename", O::Copy(&f, &g), false),
             ("create_symlinks", O::Symlink { target: &f, link: &g }, true),
             ("upload", O::Symlink { target: &f, link: &g }, false),
             ("chmod", O::Chmod(&f), true),
@@ -267,12 +366,250 @@ mod tests {
             (O::Rename(Renamed::File, &path("/a"), &path("/in/a")), true),
             (O::Rename(Renamed::File, &path("/in/a"), &path("/a")), false),
             (O::Rename(Renamed::File, &path("/a"), &path("/out/a")), false),
+            (O::Copy(&path("/a"), &path("/b")), true),
+            (O::Copy(&path("/a"), &path("/in/a")), false),
+            (O::Copy(&path("/out/a"), &path("/a")), false),
             (O::Symlink { target: &path("/a"), link: &path("/in/l") }, false),
             (O::Symlink { target: &path("/in/a"), link: &path("/l") }, false),
             (O::Symlink { target: &path("/a"), link: &path("/l") }, true),
         ];
         for (operation, want) in table {
             assert_eq!(decide(&rules, *operation).is_ok(), *want, "{operation:?}");
+        }
+    }
+
+    /// One permission after the other, all pairs of them, and everything.
+    fn sets() -> Vec<Vec<Permission>> {
+        let all = Permission::ALL;
+        let pairs = all.iter().flat_map(|one| all.iter().map(move |other| vec![*one, *other]));
+        std::iter::once(Vec::new()).chain(pairs).collect()
+    }
+
+    fn has(set: &[Permission], wanted: Permission) -> bool {
+        set.contains(&wanted) || set.contains(&Permission::Any)
+    }
+
+    #[test]
+    fn no_other_permission_will_do() {
+        use Operation as O;
+        let (dir, f) = (path("/d"), path("/d/f"));
+        // Each list of permissions is enough; nothing else is.
+        let table: &[(O<'_>, &[&[Permission]])] = &[
+            (O::List(&dir), &[&[List]]),
+            (O::Space(&dir), &[&[List]]),
+            (O::Stat(&f), &[&[List]]),
+            (O::Download(&f), &[&[Download]]),
+            (O::CreateFile(&f), &[&[Upload]]),
+            (O::OverwriteFile(&f), &[&[Upload, Overwrite]]),
+            (O::Truncate(&f), &[&[Overwrite]]),
+            (O::CreateDir(&f), &[&[CreateDirs]]),
+            (O::RemoveFile(&f), &[&[Delete], &[DeleteFiles]]),
+            (O::RemoveDir(&f), &[&[Delete], &[DeleteDirs]]),
+            (O::ReplaceByRename(&f), &[&[Overwrite]]),
+            (O::Chmod(&f), &[&[Chmod]]),
+            (O::Chown(&f), &[&[Chown]]),
+            (O::Chtimes(&f), &[&[Chtimes]]),
+        ];
+        for set in sets() {
+            // Rights elsewhere are of no use.
+            let mut rules = Permissions::on_root([Permission::Any]);
+            rules.set("/d", set.iter().copied());
+            rules.set("/d/f/below", [Permission::Any]);
+            for (operation, enough) in table {
+                let want = enough.iter().any(|all| all.iter().all(|one| has(&set, *one)));
+                let got = decide(&rules, *operation);
+                assert_eq!(got.is_ok(), want, "{operation:?} with {set:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_directories_must_grant_their_part() {
+        use Operation as O;
+        use Renamed as R;
+        let (from, to) = (path("/from/f"), path("/to/f"));
+        // (operation, pairs of which one is enough: on the source, on the target)
+        type Pairs<'p> = &'p [(&'p [Permission], &'p [Permission])];
+        let table: &[(O<'_>, Pairs<'_>)] = &[
+            (
+                O::Rename(R::File, &from, &to),
+                &[
+                    (&[Rename, RenameFiles], &[Rename, RenameFiles]),
+                    (&[Delete, DeleteFiles], &[Upload]),
+                ],
+            ),
+            (
+                O::Rename(R::Symlink, &from, &to),
+                &[
+                    (&[Rename, RenameFiles], &[Rename, RenameFiles]),
+                    (&[Delete, DeleteFiles], &[CreateSymlinks]),
+                ],
+            ),
+            (
+                O::Rename(R::Directory, &from, &to),
+                &[
+                    (&[Rename, RenameDirs], &[Rename, RenameDirs]),
+                    (&[Delete, DeleteDirs], &[CreateDirs]),
+                ],
+            ),
+            (O::Copy(&from, &to), &[(&[Copy], &[Copy])]),
+            (O::Symlink { target: &from, link: &to }, &[(&[CreateSymlinks], &[CreateSymlinks])]),
+        ];
+        let any =
+            |set: &[Permission], wanted: &[Permission]| wanted.iter().any(|one| has(set, *one));
+        let single = || std::iter::once(vec![]).chain(Permission::ALL.map(|one| vec![one]));
+        for source in single() {
+            for target in single() {
+                let mut rules = Permissions::on_root([Permission::Any]);
+                rules.set("/from", source.iter().copied());
+                rules.set("/to", target.iter().copied());
+                for (operation, pairs) in table {
+                    let want = pairs.iter().any(|(s, t)| any(&source, s) && any(&target, t));
+                    let got = decide(&rules, *operation);
+                    assert_eq!(got.is_ok(), want, "{operation:?}: {source:?} and {target:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_link_gives_rules_inside_its_target_the_slip() {
+        let table = [
+            ("*", "/d", true),
+            ("* /d/sub: list", "/d", false),
+            ("* /d/sub: list", "/", false),
+            ("* /d: list", "/d", false),
+            ("* /d: create_symlinks", "/d", true),
+            ("* /d/sub: list", "/e", true),
+            ("* /dd: list", "/d", true),
+        ];
+        for (given, target, want) in table {
+            let (target, link) = (path(target), path("/l"));
+            let got =
+                decide(&permissions(given), Operation::Symlink { target: &target, link: &link });
+            assert_eq!(got.is_ok(), want, "{given}: link to {target}");
+        }
+    }
+
+    fn policy(given: &str, filters: serde_json::Value) -> Policy {
+        let mut user = User { permissions: permissions(given), ..User::default() };
+        user.filters = serde_json::from_value(filters).unwrap();
+        user.filters.normalise().unwrap();
+        Policy::of(Arc::new(user)).unwrap()
+    }
+
+    #[test]
+    fn denied_names_are_seen_and_hidden_ones_are_not() {
+        use ErrorKind::{NotFound, PermissionDenied};
+        use Operation as O;
+        use Renamed as R;
+        let rules = policy(
+            "* /closed:",
+            serde_json::json!({"file_patterns": [
+                {"path": "/", "denied_patterns": ["no*"]},
+                {"path": "/dark", "denied_patterns": ["no*"], "deny_policy": 1},
+            ]}),
+        );
+        let [yes, no, other] = ["/yes", "/no", "/other"].map(path);
+        let [dark, dark_no, deep] = ["/dark/yes", "/dark/no", "/dark/no/yes"].map(path);
+        let (closed_no, moved) = (path("/closed/no"), path("/moved"));
+        let (allowed, denied, hidden) = (None, Some(PermissionDenied), Some(NotFound));
+        let check = |operation: O<'_>, want: Option<ErrorKind>| {
+            let got = rules.decide(operation).err().map(|error| error.kind());
+            assert_eq!(got, want, "{operation:?}");
+        };
+        for (at, seen, changed) in [
+            (&yes, allowed, allowed),
+            (&no, allowed, denied),
+            (&dark, allowed, allowed),
+            (&dark_no, hidden, hidden),
+            (&deep, hidden, hidden),
+            // What may not be done anyway does not tell what is hidden.
+            (&closed_no, denied, denied),
+        ] {
+            for operation in [O::List(at), O::Stat(at), O::Space(at)] {
+                check(operation, seen);
+            }
+            for operation in [
+                O::Download(at),
+                O::CreateFile(at),
+                O::OverwriteFile(at),
+                O::CreateDir(at),
+                O::RemoveFile(at),
+                O::RemoveDir(at),
+                O::ReplaceByRename(at),
+                O::Chmod(at),
+                O::Chown(at),
+                O::Chtimes(at),
+                O::Truncate(at),
+            ] {
+                check(operation, changed);
+            }
+        }
+        for what in [R::File, R::Symlink, R::Directory] {
+            check(O::Rename(what, &yes, &other), allowed);
+            for (from, to, want) in [
+                (&no, &yes, denied),
+                (&yes, &no, denied),
+                (&dark_no, &yes, hidden),
+                (&yes, &dark_no, hidden),
+                (&yes, &deep, hidden),
+            ] {
+                check(O::Rename(what, from, to), want);
+            }
+        }
+        // A file moves between filters by its name; a directory would take names along.
+        check(O::Rename(R::File, &dark, &moved), allowed);
+        check(O::Rename(R::Directory, &dark, &moved), denied);
+        check(O::Rename(R::Directory, &moved, &dark), denied);
+        check(O::Rename(R::Directory, &path("/dark"), &moved), denied);
+        for (from, to, want) in [
+            (&yes, &other, allowed),
+            (&no, &yes, denied),
+            (&yes, &no, denied),
+            (&dark_no, &yes, hidden),
+            (&yes, &deep, hidden),
+        ] {
+            check(O::Copy(from, to), want);
+        }
+        for (target, link, want) in [
+            (&yes, &other, allowed),
+            (&no, &yes, denied),
+            (&yes, &no, denied),
+            (&dark_no, &yes, hidden),
+            (&yes, &dark_no, hidden),
+        ] {
+            check(O::Symlink { target, link }, want);
+        }
+    }
+
+    #[test]
+    fn filters_by_extension_are_for_files() {
+        use Operation as O;
+        let filters = serde_json::json!({"file_extensions": [
+            {"path": "/", "allowed_extensions": [".txt"]},
+        ]});
+        let rules = policy("*", filters);
+        let (dir, text, other) = (path("/dir"), path("/a.txt"), path("/a.zip"));
+        let table = [
+            (O::CreateDir(&dir), true),
+            (O::RemoveDir(&dir), true),
+            (O::List(&dir), true),
+            (O::Chmod(&dir), true),
+            (O::Stat(&other), true),
+            (O::CreateFile(&text), true),
+            (O::CreateFile(&other), false),
+            (O::Download(&other), false),
+            (O::OverwriteFile(&other), false),
+            (O::Truncate(&other), false),
+            (O::RemoveFile(&other), false),
+            (O::Rename(Renamed::File, &text, &other), false),
+            (O::Rename(Renamed::File, &other, &text), false),
+            // What is called a directory now can be a file a moment later.
+            (O::Rename(Renamed::Directory, &dir, &other), false),
+        ];
+        for (operation, want) in table {
+            assert_eq!(rules.decide(operation).is_ok(), want, "{operation:?}");
         }
     }
 
@@ -287,6 +624,10 @@ mod tests {
             ("* /d/sub: rename_dirs", false),
             ("* /d/sub: rename /d/other: list", false),
             ("* /dd: list", true),
+            // The same for the place it goes to.
+            ("* /e: list", false),
+            ("* /e/sub: list", false),
+            ("* /e/sub: rename", true),
         ];
         for (given, want) in table {
             let rules = permissions(given);

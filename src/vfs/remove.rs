@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use actors::FsAction;
 
-use super::effects::Command;
+use super::effects::{Command, to_its_end};
 use super::policy::Operation;
 use super::session::Session;
 use crate::error::Result;
@@ -17,13 +17,13 @@ impl Session {
         let started = Instant::now();
         let place = self.enter(Operation::RemoveFile(path), path)?;
         self.origin.ask_hook(FsAction::PreDelete, path, &place).await?;
-        let turn = self.origin.services.ledger.turns(&[&place]).await;
-        let removed = place.mount.storage.remove_file(&place.path).await?;
-        if let Some(owner) = &place.mount.quota {
-            let delta = self.origin.services.ledger.settle_gone(&owner.account, &removed);
-            self.origin.adjust(&place, delta);
-        }
-        drop(turn);
+        let removed = match place.account() {
+            None => place.mount.storage.remove_file(&place.path).await?,
+            Some(_) => {
+                let (origin, place) = (self.origin.clone(), place.clone());
+                to_its_end(async move { origin.remove(&place).await }).await?
+            }
+        };
         let command = Command::new(logging::Operation::Remove, started, path, &place);
         self.origin
             .command_done(Command {

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use actors::FsAction;
 
-use super::effects::Command;
+use super::effects::{Command, to_its_end};
+use super::mounts::Resolved;
 use super::policy::{Operation, Renamed};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +14,8 @@ use crate::paths::VirtualPath;
 use crate::storage::FileKind;
 
 impl Session {
-    /// Renames, replacing an existing file. Onto a directory is `IsADirectory`.
+    /// Renames, replacing an existing file. Onto a directory is `IsADirectory`. From
+    /// one mount to another this may be a copy, see [`super::relocate`].
     ///
     /// # Errors
     /// `PermissionDenied` also when the target exists and may not be overwritten.
@@ -28,10 +30,6 @@ impl Session {
             return rename(Renamed::File);
         }
         let (source, target) = (self.mounts.resolve(from), self.mounts.resolve(to));
-        if !source.is_in_same_mount(&target) {
-            let context = format!("rename {from} to {to}: they are in different storages");
-            return Err(Error::new(ErrorKind::Unsupported, context));
-        }
         let storage = &source.mount.storage;
         if answers.iter().any(Result::is_err) {
             rename(match storage.lstat(&source.path).await?.kind {
@@ -40,21 +38,11 @@ impl Session {
                 FileKind::File | FileKind::Other => Renamed::File,
             })?;
         }
-        let may_replace = self.may(Operation::ReplaceByRename(to));
-        let turns = self.origin.services.ledger.turns(&[&target]).await;
-        let renamed = storage.rename(&source.path, &target.path, may_replace).await;
-        let replaced = renamed.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists if !may_replace => Error::new(
-                ErrorKind::PermissionDenied,
-                format!("permission overwrite is missing for {to}"),
-            ),
-            _ => error,
-        })?;
-        if let (Some(owner), Some(replaced)) = (&target.mount.quota, replaced) {
-            let delta = self.origin.services.ledger.settle_gone(&owner.account, &replaced);
-            self.origin.adjust(&target, delta);
+        if source.is_in_same_mount(&target) {
+            self.rename_within(to, &source, &target).await?;
+        } else {
+            self.rename_across(from, to).await?;
         }
-        drop(turns);
         let command = Command::new(logging::Operation::Rename, started, from, &source);
         self.origin
             .command_done(Command {
@@ -64,5 +52,33 @@ impl Session {
             })
             .await;
         Ok(())
+    }
+
+    async fn rename_within(
+        &self,
+        to: &VirtualPath,
+        source: &Resolved,
+        target: &Resolved,
+    ) -> Result<()> {
+        let may_replace = self.may(Operation::ReplaceByRename(to));
+        let origin = self.origin.clone();
+        let (source, target) = (source.clone(), target.clone());
+        let renamed = to_its_end(async move {
+            let turn = origin.services.ledger.turns(&[&target]).await;
+            let storage = &source.mount.storage;
+            let replaced = storage.rename(&source.path, &target.path, may_replace).await?;
+            if let Some(replaced) = replaced {
+                origin.settle_gone(&target, &replaced);
+            }
+            drop(turn);
+            Ok(())
+        });
+        renamed.await.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists if !may_replace => Error::new(
+                ErrorKind::PermissionDenied,
+                format!("permission overwrite is missing for {to}"),
+            ),
+            _ => error,
+        })
     }
 }

@@ -1,17 +1,20 @@
 //! Measuring what an account stores, by walking through all of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::{AccountId, Usage};
 use tokio_util::sync::CancellationToken;
 
+use super::mounts::is_private;
 use super::options::VfsServices;
+use super::walk::{Step, StorageTree, Walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Folder, User};
 use crate::paths::StoragePath;
 use crate::storage::local::LocalStorage;
-use crate::storage::{Entry, EntryStream, FileKind, Storage};
+use crate::storage::{Entry, FileKind, Storage};
 
 /// How far a scan is; for whoever watches it.
 #[derive(Debug, Default)]
@@ -38,16 +41,27 @@ impl ScanProgress {
     }
 }
 
-/// Counts the regular files below the user's home; links are not followed. A
-/// home that does not exist yet stores nothing.
+/// What a scan needs besides what is scanned.
+struct Scanning<'s> {
+    account: AccountId,
+    services: &'s VfsServices,
+    started_unix_secs: i64,
+    progress: &'s ScanProgress,
+    cancel: &'s CancellationToken,
+}
+
+/// Counts the regular files below the user's home and in its private folders; links
+/// are not followed. A directory that does not exist yet stores nothing, and a
+/// private folder that lies inside the home, or in another one, counts once. The home
+/// counts as it is on disk, also what is hidden beneath a mount point.
 ///
 /// A file that is being written counts with what its account is charged for
 /// already, since the rest follows when the upload ends. Temporary files of
 /// uploads do not count, and those that a killed server left behind, last
 /// modified before `started_unix_secs`, are removed.
 ///
-/// Holds one open directory and at most one batch of names per level.
-/// `cancel` ends it with `Aborted`.
+/// Memory and open directories are bounded, see [`Walk`]. `cancel` ends it with
+/// `Aborted`.
 pub async fn scan_user(
     user: &User,
     services: &VfsServices,
@@ -56,7 +70,12 @@ pub async fn scan_user(
     cancel: &CancellationToken,
 ) -> Result<Usage> {
     let account = AccountId::user(user.username.as_str());
-    scan_directory(&user.home_dir, &account, services, started_unix_secs, progress, cancel).await
+    let scanning = Scanning { account, services, started_unix_secs, progress, cancel };
+    let mut usage = Usage::default();
+    for directory in own_directories(user).await {
+        scanning.directory(directory, &mut usage).await?;
+    }
+    Ok(usage)
 }
 
 /// As [`scan_user`], for a folder whoever has it mounted.
@@ -68,98 +87,125 @@ pub async fn scan_folder(
     cancel: &CancellationToken,
 ) -> Result<Usage> {
     let account = AccountId::folder(folder.name.as_str());
-    let path = &folder.mapped_path;
-    scan_directory(path, &account, services, started_unix_secs, progress, cancel).await
-}
-
-async fn scan_directory(
-    path: &str,
-    account: &AccountId,
-    services: &VfsServices,
-    started_unix_secs: i64,
-    progress: &ScanProgress,
-    cancel: &CancellationToken,
-) -> Result<Usage> {
-    let storage = match LocalStorage::open_offloaded(PathBuf::from(path), None, None).await {
-        Ok(storage) => storage,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Usage::default()),
-        Err(error) => return Err(error),
-    };
-    scan_storage(&storage, account, services, started_unix_secs, progress, cancel).await
-}
-
-/// A directory that the walk is in.
-struct Level {
-    path: StoragePath,
-    entries: Box<dyn EntryStream>,
-    /// Of the last batch, not entered yet.
-    directories: Vec<Vec<u8>>,
-}
-
-async fn scan_storage(
-    storage: &dyn Storage,
-    account: &AccountId,
-    services: &VfsServices,
-    started_unix_secs: i64,
-    progress: &ScanProgress,
-    cancel: &CancellationToken,
-) -> Result<Usage> {
-    const BATCH: usize = 1000;
+    let scanning = Scanning { account, services, started_unix_secs, progress, cancel };
     let mut usage = Usage::default();
-    let mut levels: Vec<Level> = Vec::new();
-    let mut next = Some(StoragePath::root());
-    loop {
-        if cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Aborted, "the quota scan was cancelled"));
+    scanning.directory(PathBuf::from(&folder.mapped_path), &mut usage).await?;
+    Ok(usage)
+}
+
+/// The home and the private folders, as far as they are not inside one another.
+async fn own_directories(user: &User) -> Vec<PathBuf> {
+    let private = user.virtual_folders.iter().filter(|folder| is_private(folder));
+    let folders = private.map(|folder| folder.folder.mapped_path.as_str());
+    let all: Vec<_> =
+        std::iter::once(user.home_dir.as_str()).chain(folders).map(PathBuf::from).collect();
+    if all.len() < 2 {
+        return all;
+    }
+    let given = all.clone();
+    // Two ways to one directory shall be seen as such.
+    let work = move || {
+        let real = all.into_iter().map(|path| path.canonicalize().unwrap_or(path));
+        outermost(real.collect())
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| outermost(given))
+}
+
+/// Without those that are inside another one, or there twice.
+fn outermost(mut directories: Vec<PathBuf>) -> Vec<PathBuf> {
+    // Whatever is inside a directory follows it in this order.
+    directories.sort();
+    let mut kept: Vec<PathBuf> = Vec::with_capacity(directories.len());
+    for directory in directories {
+        if kept.last().is_none_or(|outer| !directory.starts_with(outer)) {
+            kept.push(directory);
         }
-        if let Some(path) = next.take() {
-            match storage.list(&path).await {
-                Ok(entries) => {
-                    levels.push(Level { path, entries, directories: Vec::new() });
-                    progress.directories.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) if is_passing(error.kind()) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let Some(Level { path, entries, directories }) = levels.last_mut() else {
-            return Ok(usage);
+    }
+    kept
+}
+
+impl Scanning<'_> {
+    /// Adds what is in the directory to `usage`.
+    async fn directory(&self, path: PathBuf, usage: &mut Usage) -> Result<()> {
+        let storage = match LocalStorage::open_offloaded(path, None, None).await {
+            Ok(storage) => Arc::new(storage),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
         };
-        if let Some(name) = directories.pop() {
-            next = Some(path.join(&name));
-            continue;
-        }
-        let batch = entries.next_batch(BATCH).await?;
-        if batch.is_empty() {
-            levels.pop();
-            continue;
-        }
-        for Entry { name, metadata } in batch {
-            match metadata.kind {
-                FileKind::Directory => directories.push(name),
-                FileKind::File if storage.is_temporary(&name) => {
-                    match storage.remove_abandoned(&path.join(&name), started_unix_secs).await {
-                        Ok(_) => {}
-                        Err(error) if is_passing(error.kind()) => {}
-                        Err(error) => return Err(error),
-                    }
+        let top = StoragePath::root();
+        let mut walk = Walk::new(StorageTree { storage: storage.clone(), top });
+        while let Some(step) = walk.next().await? {
+            if self.cancel.is_cancelled() {
+                return Err(Error::new(ErrorKind::Aborted, "the quota scan was cancelled"));
+            }
+            match step {
+                Step::Entered(_) => {
+                    self.progress.directories.fetch_add(1, Ordering::Relaxed);
                 }
-                FileKind::File => {
-                    if let Some(size) = services.ledger.counted(account, &metadata) {
-                        usage.files += 1;
-                        usage.size = usage.size.saturating_add(size);
+                Step::Unreadable(error) if is_passing(error.kind()) => {}
+                Step::Unreadable(error) => return Err(error),
+                Step::Left(_) => {}
+                Step::Entries(dir, entries) => {
+                    for entry in entries {
+                        self.entry(&*storage, &dir, &entry, usage).await?;
                     }
+                    self.progress.files.store(usage.files, Ordering::Relaxed);
+                    self.progress.bytes.store(usage.size, Ordering::Relaxed);
                 }
-                FileKind::Symlink | FileKind::Other => {}
             }
         }
-        progress.files.store(usage.files, Ordering::Relaxed);
-        progress.bytes.store(usage.size, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn entry(
+        &self,
+        storage: &dyn Storage,
+        dir: &StoragePath,
+        Entry { name, metadata }: &Entry,
+        usage: &mut Usage,
+    ) -> Result<()> {
+        match metadata.kind {
+            FileKind::File if storage.is_temporary(name) => {
+                match storage.remove_abandoned(&dir.join(name), self.started_unix_secs).await {
+                    Err(error) if !is_passing(error.kind()) => return Err(error),
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            FileKind::File => {
+                if let Some(size) = self.services.ledger.counted(&self.account, metadata) {
+                    usage.files += 1;
+                    usage.size = usage.size.saturating_add(size);
+                }
+            }
+            FileKind::Directory | FileKind::Symlink | FileKind::Other => {}
+        }
+        Ok(())
     }
 }
 
 /// What a walk meets in a tree that is in use: gone, replaced, or closed to us
 /// since it was listed; also a path that has become too long to name.
 fn is_passing(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied)
+    use ErrorKind::{InvalidPath, NotADirectory, NotFound, PermissionDenied};
+    matches!(kind, NotFound | NotADirectory | PermissionDenied | InvalidPath)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_inside_another_is_not_scanned_twice() {
+        let table: &[(&[&str], &[&str])] = &[
+            (&["/home"], &["/home"]),
+            (&["/home", "/srv"], &["/home", "/srv"]),
+            (&["/home", "/home/private"], &["/home"]),
+            (&["/srv/a/home", "/srv/a", "/srv/ab", "/srv/a-b"], &["/srv/a", "/srv/a-b", "/srv/ab"]),
+            (&["/home", "/home", "/homes"], &["/home", "/homes"]),
+        ];
+        for (given, want) in table {
+            let got = outermost(given.iter().map(PathBuf::from).collect());
+            assert_eq!(got, want.iter().map(PathBuf::from).collect::<Vec<_>>());
+        }
+    }
 }

@@ -1,20 +1,18 @@
 //! One client's view of its files: the only door from a protocol to storage.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use actors::{Connection, Protocol};
 
 use super::effects::Origin;
-use super::mounts::{Mount, Mounts, QuotaOwner, Resolved};
+use super::mounts::{Mounts, Resolved};
+use super::open::open_mounts;
 use super::options::VfsServices;
-use super::policy::{Operation, decide};
+use super::policy::{Operation, Policy};
 use crate::error::Result;
-use crate::metrics::Backend;
 use crate::model::User;
 use crate::paths::VirtualPath;
-use crate::storage::local::LocalStorage;
 use crate::storage::{Metadata, OWNER_UNCHANGED};
 
 /// Whose session it is and where it comes from.
@@ -39,41 +37,28 @@ pub struct SessionContext {
 #[derive(Debug)]
 pub struct Session {
     pub(super) origin: Arc<Origin>,
-    pub(super) mounts: Mounts,
+    pub(super) mounts: Arc<Mounts>,
 }
 
 impl Session {
-    /// Opens the account's home, and creates it unless
-    /// `filters.disable_fs_checks` forbids that.
+    /// Opens the account's home and finds its virtual folders, and creates what is
+    /// missing unless `filters.disable_fs_checks` forbids that. A folder that cannot
+    /// be used does not keep the account from the rest.
     pub async fn open(context: SessionContext) -> Result<Self> {
-        let SessionContext { user, services, .. } = &context;
-        let options = services.options();
-        let create = (!user.filters.disable_fs_checks)
-            .then(|| (0o777 & !options.umask, owner_of_new_files(user)));
-        let home = LocalStorage::open_offloaded(
-            PathBuf::from(&user.home_dir),
-            options.temp_path.clone(),
-            create,
-        )
-        .await?;
-        let home = Mount {
-            at: VirtualPath::root(),
-            storage: Arc::new(home),
-            backend: Backend::Local,
-            quota: QuotaOwner::of_home(user, options.track_quota),
-        };
+        let policy = Policy::of(context.user.clone())?;
+        let mounts = open_mounts(&context, policy.patterns()).await?;
         let SessionContext {
-            user,
             connection,
             session_id,
             protocol,
             local_addr,
             remote_addr,
             services,
+            ..
         } = context;
         let addresses = (local_addr, remote_addr);
-        let origin = Origin::new(user, connection, session_id, protocol, addresses, services);
-        Ok(Self { origin: Arc::new(origin), mounts: Mounts::new(home) })
+        let origin = Origin::new(policy, connection, session_id, protocol, addresses, services);
+        Ok(Self { origin: Arc::new(origin), mounts: Arc::new(mounts) })
     }
 
     /// Whose files they are.
@@ -89,12 +74,18 @@ impl Session {
     /// Of what the path leads to in the end.
     pub async fn stat(&self, path: &VirtualPath) -> Result<Metadata> {
         let place = self.enter(Operation::Stat(path), path)?;
+        if self.mounts.is_fixed(path) {
+            return Ok(self.mounts.fixed_metadata(path).await);
+        }
         place.mount.storage.stat(&place.path).await
     }
 
     /// Of the name itself, which may be a link.
     pub async fn lstat(&self, path: &VirtualPath) -> Result<Metadata> {
         let place = self.enter(Operation::Stat(path), path)?;
+        if self.mounts.is_fixed(path) {
+            return Ok(self.mounts.fixed_metadata(path).await);
+        }
         place.mount.storage.lstat(&place.path).await
     }
 
@@ -107,7 +98,8 @@ impl Session {
     }
 
     pub(super) fn decide(&self, operation: Operation<'_>) -> Result<()> {
-        decide(&self.origin.user.permissions, operation)
+        self.origin.policy.decide(operation)?;
+        self.mounts.protect(operation)
     }
 
     pub(super) fn may(&self, operation: Operation<'_>) -> bool {
@@ -129,7 +121,7 @@ impl Session {
 }
 
 /// 0 leaves an owner as it is.
-fn owner_of_new_files(user: &User) -> Option<(u32, u32)> {
+pub(super) fn owner_of_new_files(user: &User) -> Option<(u32, u32)> {
     let id = |id: i64| u32::try_from(id).ok().filter(|id| *id != 0).unwrap_or(OWNER_UNCHANGED);
     let owner = (id(user.uid), id(user.gid));
     (owner != (OWNER_UNCHANGED, OWNER_UNCHANGED)).then_some(owner)

@@ -5,14 +5,19 @@ use actors::{Limits, Usage};
 use super::policy::Operation;
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
-use crate::paths::VirtualPath;
+use crate::paths::{StoragePath, VirtualPath};
 use crate::storage::Space;
 
 impl Session {
-    /// The account's quota where it has one, otherwise the file system's room.
+    /// The quota of who pays for what is stored there, where it has limits, otherwise
+    /// the file system's room.
     pub async fn space(&self, path: &VirtualPath) -> Result<Space> {
         let place = self.enter(Operation::Space(path), path)?;
-        let found = place.mount.storage.space(&place.path).await;
+        let mut found = place.mount.storage.space(&place.path).await;
+        if found.is_err() && self.mounts.is_fixed(path) {
+            // A directory that no disk has.
+            found = place.mount.storage.space(&StoragePath::root()).await;
+        }
         match &place.mount.quota {
             Some(owner) if owner.limits != Limits::default() => {
                 let space = match found {

@@ -1,6 +1,9 @@
 //! Sessions on real directories with the real actors; only the stored usage and
 //! the hooks are fakes.
 
+mod attacks;
+mod folders;
+mod names;
 mod quota_model;
 
 use std::collections::HashMap;
@@ -12,10 +15,11 @@ use std::time::{Duration, Instant};
 use actors::{
     AccountId, Actors, Admission, BoxError, Connection, Event, FsAction, FsStatus, HookRunner,
     KillReason, KillSwitch, Login, Ports, Protocol, SessionHandle, Supervisor, SupervisorConfig,
-    Usage, UsageDelta, UsageStore, Verdict,
+    Transferred, TransferredDelta, Usage, UsageDelta, UsageStore, Verdict,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +34,7 @@ use crate::paths::VirtualPath;
 use crate::storage::{Atomicity, FileKind, FileTime, SetAttributes};
 
 #[derive(Default)]
-struct FakeStore(Mutex<HashMap<AccountId, Usage>>);
+struct FakeStore(Mutex<HashMap<AccountId, Usage>>, Mutex<HashMap<AccountId, Transferred>>);
 
 #[async_trait]
 impl UsageStore for FakeStore {
@@ -49,6 +53,22 @@ impl UsageStore for FakeStore {
 
     async fn set(&self, account: &AccountId, usage: Usage) -> Result<(), BoxError> {
         self.0.lock().unwrap().insert(account.clone(), usage);
+        Ok(())
+    }
+
+    async fn load_transferred(&self, account: &AccountId) -> Result<Transferred, BoxError> {
+        Ok(self.1.lock().unwrap().get(account).copied().unwrap_or_default())
+    }
+
+    async fn add_transferred(
+        &self,
+        deltas: Vec<(AccountId, TransferredDelta)>,
+    ) -> Result<(), BoxError> {
+        let mut stored = self.1.lock().unwrap();
+        for (account, delta) in deltas {
+            let transferred = stored.entry(account).or_default();
+            *transferred = transferred.plus(delta);
+        }
         Ok(())
     }
 }
@@ -75,6 +95,7 @@ impl HookRunner for FakeHooks {
 struct World {
     dir: tempfile::TempDir,
     actors: Actors,
+    store: Arc<FakeStore>,
     hooks: Arc<FakeHooks>,
     services: VfsServices,
     metrics: Arc<Metrics>,
@@ -111,7 +132,8 @@ fn options() -> VfsOptions {
 impl World {
     fn new(options: VfsOptions) -> Self {
         let hooks = Arc::new(FakeHooks::default());
-        let ports = Ports { usage: Arc::new(FakeStore::default()), hooks: hooks.clone() };
+        let store = Arc::new(FakeStore::default());
+        let ports = Ports { usage: store.clone(), hooks: hooks.clone() };
         let actors = Supervisor::start(SupervisorConfig::default(), ports);
         let metrics = Arc::new(Metrics::new().unwrap());
         let (logging, captured) = logging::capture(slog::Level::Debug);
@@ -123,7 +145,7 @@ impl World {
             logging.logger().clone(),
         );
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, actors, hooks, services, metrics, logging, captured }
+        Self { dir, actors, store, hooks, services, metrics, logging, captured }
     }
 
     fn home(&self) -> PathBuf {
@@ -150,6 +172,7 @@ impl World {
             username: user.username.as_str().into(),
             max_sessions: 0,
             client_version: String::new(),
+            end: None,
         };
         self.actors.registry.logged_in(connection.id(), login).await.unwrap();
         let handle = connection.open_session(Protocol::Sftp).await.unwrap();
@@ -473,6 +496,34 @@ fn every_change_of_what_is_stored_is_counted() {
         client.remove_dir(&path("/dir")).await.unwrap();
         assert_eq!(world.usage().await, (0, 0));
         assert_eq!(world.on_disk(), [""; 0]);
+    });
+}
+
+/// The disk does not stop when the client leaves.
+#[test]
+fn what_was_begun_is_counted_also_when_nobody_waits_for_it() {
+    run(async {
+        let world = World::new(options());
+        let client = world.login(json!({})).await;
+        for name in ["/a", "/b", "/c"] {
+            put(&client, name, &[1; 10]).await.unwrap();
+        }
+        let (a, b, c) = (path("/a"), path("/b"), path("/c"));
+        // Begun, and on a quick machine even done.
+        let mut removal = Box::pin(client.remove_file(&a).fuse());
+        while world.home().join("a").exists() {
+            let _ = futures_util::poll!(&mut removal);
+            tokio::task::yield_now().await;
+        }
+        drop(removal);
+        let mut rename = Box::pin(client.rename(&b, &c).fuse());
+        while world.home().join("b").exists() {
+            let _ = futures_util::poll!(&mut rename);
+            tokio::task::yield_now().await;
+        }
+        drop(rename);
+        wait_until(async || world.on_disk() == ["c"]).await;
+        wait_until(async || world.usage().await == (10, 1)).await;
     });
 }
 
@@ -808,7 +859,6 @@ fn the_bandwidth_limit_holds_both_ways() {
 
         let started = Instant::now();
         let download = client.begin_download(&path("/a")).await.unwrap();
-        assert_eq!(download.max_extent(), 32 * 1024);
         let mut buf = [0; 1024];
         assert!(download.try_read_at(0, &mut buf).is_none());
         for block in 0..4 {
@@ -916,5 +966,146 @@ fn a_directory_is_listed_with_its_links_and_start_directory_is_the_users() {
         assert_eq!(names[3], (b"link".to_vec(), FileKind::Symlink));
         assert_eq!(kind(client.remove_dir(&path("/")).await), ErrorKind::PermissionDenied);
         assert_eq!(world.login(json!({})).await.start_directory(), path("/"));
+    });
+}
+
+/// What alice has transferred.
+async fn transferred(world: &World) -> (u64, u64) {
+    world.actors.quota.flush().await.unwrap();
+    let stored = world.store.1.lock().unwrap();
+    let found = stored.get(&AccountId::user("alice")).copied().unwrap_or_default();
+    (found.uploaded, found.downloaded)
+}
+
+const MB: usize = 1024 * 1024;
+
+#[test]
+fn transferred_data_is_limited_to_the_byte_and_failures_count() {
+    run(async {
+        for mode in [Atomicity::Direct, Atomicity::Atomic, Atomicity::AtomicResumable] {
+            let world = World::new(VfsOptions { upload_mode: mode, ..options() });
+            let limits = json!({"upload_data_transfer": 1, "download_data_transfer": 2});
+            let client = world.login(limits).await;
+            let upload = client.begin_upload(&path("/a"), NEW).await.unwrap();
+            write(&upload, 0, &vec![1; MB - 10]).await.unwrap();
+            assert_eq!(kind(write(&upload, 0, &[1; 11]).await), ErrorKind::QuotaExceeded);
+            assert_eq!(kind(upload.finish().await), ErrorKind::QuotaExceeded);
+            assert_eq!(world.on_disk(), [""; 0], "{mode:?}");
+            put(&client, "/b", &[2; 10]).await.unwrap();
+            assert_eq!(kind(put(&client, "/c", b"").await), ErrorKind::QuotaExceeded);
+            assert_eq!(transferred(&world).await, (MB as u64, 0), "{mode:?}");
+            let event = world.event(FsAction::Upload).await;
+            assert_eq!(event.status, FsStatus::QuotaExceeded);
+
+            std::fs::write(world.home().join("big"), vec![3; MB]).unwrap();
+            for round in 0..3 {
+                let download = client.begin_download(&path("/big")).await;
+                if round == 2 {
+                    assert_eq!(kind(download), ErrorKind::DownloadQuotaExceeded);
+                    break;
+                }
+                let download = download.unwrap();
+                // A client asks for more than there is; only what there is counts.
+                assert_eq!(download.read_at(0, 2 * MB).await.unwrap().len(), MB);
+                assert_eq!(download.read_at(MB as u64, 2 * MB).await.unwrap().len(), 0);
+                download.finish().await.unwrap();
+            }
+            assert_eq!(transferred(&world).await, (MB as u64, 2 * MB as u64));
+        }
+    });
+}
+
+#[test]
+fn a_limit_on_all_transferred_data_ends_transfers_that_run() {
+    run(async {
+        let world = World::new(VfsOptions { track_quota: TrackQuota::WithLimits, ..options() });
+        let filters = json!({"data_transfer_limits": [
+            {"sources": ["127.0.0.0/8"], "total_data_transfer": 1}]});
+        let client = world.login(json!({"filters": filters, "upload_data_transfer": 100})).await;
+        put(&client, "/a", &vec![1; MB / 2]).await.unwrap();
+        let upload = client.begin_upload(&path("/b"), NEW).await.unwrap();
+        let download = client.begin_download(&path("/a")).await.unwrap();
+        assert_eq!(download.read_at(0, MB / 2).await.unwrap().len(), MB / 2);
+        assert_eq!(kind(write(&upload, 0, b"x").await), ErrorKind::QuotaExceeded);
+        let mut buf = [0; 1];
+        let read = match download.try_read_at(0, &mut buf) {
+            Some(read) => read.map(drop),
+            None => download.read_at(0, 1).await.map(drop),
+        };
+        assert_eq!(kind(read), ErrorKind::DownloadQuotaExceeded);
+        assert_eq!(kind(download.finish().await), ErrorKind::DownloadQuotaExceeded);
+        drop(upload);
+        assert_eq!(transferred(&world).await, ((MB / 2) as u64, (MB / 2) as u64));
+
+        // Counted for nobody else, and not at all without a limit.
+        let other = world.login(json!({})).await;
+        put(&other, "/c", b"123").await.unwrap();
+        assert_eq!(transferred(&world).await.0, (MB / 2) as u64);
+    });
+}
+
+#[test]
+fn no_upload_makes_a_file_larger_than_the_largest() {
+    run(async {
+        for mode in [Atomicity::Direct, Atomicity::Atomic, Atomicity::AtomicResumable] {
+            let world = World::new(VfsOptions { upload_mode: mode, ..options() });
+            let client = world.login(json!({"filters": {"max_upload_file_size": 100}})).await;
+            put(&client, "/fits", &[1; 100]).await.unwrap();
+            assert_eq!(kind(put(&client, "/over", &[1; 101]).await), ErrorKind::QuotaExceeded);
+            // A resumed file counts as a whole, whether by offset or by appending.
+            put(&client, "/part", &[1; 60]).await.unwrap();
+            let resumed = client.begin_upload(&path("/part"), RESUME).await.unwrap();
+            write(&resumed, 60, &[1; 40]).await.unwrap();
+            resumed.finish().await.unwrap();
+            put(&client, "/part", &[1; 60]).await.unwrap();
+            let append = UploadOptions { append: true, ..RESUME };
+            let appended = client.begin_upload(&path("/part"), append).await.unwrap();
+            write(&appended, 0, &[1; 40]).await.unwrap();
+            assert_eq!(kind(write(&appended, 0, b"x").await), ErrorKind::QuotaExceeded);
+            drop(appended);
+            assert_eq!(kind(put(&client, "/fits", &[1; 101]).await), ErrorKind::QuotaExceeded);
+
+            let size = |size| SetAttributes { size: Some(size), ..SetAttributes::default() };
+            client.set_attributes(&path("/fits"), size(100)).await.unwrap();
+            let grown = client.set_attributes(&path("/fits"), size(101)).await;
+            assert_eq!(kind(grown), ErrorKind::QuotaExceeded);
+            let open = client.begin_upload(&path("/fits"), RESUME).await.unwrap();
+            assert_eq!(kind(open.set_attributes(size(101)).await), ErrorKind::QuotaExceeded);
+            drop(open);
+            assert!(!world.on_disk().contains(&"over".to_owned()), "{mode:?}");
+        }
+    });
+}
+
+#[test]
+fn where_the_client_is_decides_about_bandwidth() {
+    run(async {
+        let world = World::new(options());
+        let filters = json!({"bandwidth_limits": [
+            {"sources": ["10.0.0.0/8"], "upload_bandwidth": 1},
+            {"sources": ["127.0.0.1/32"], "upload_bandwidth": 0, "download_bandwidth": 7}]});
+        let client = world.login(json!({"upload_bandwidth": 5, "filters": filters})).await;
+        assert_eq!(client.upload_rate(), None);
+        let client = world.login(json!({"upload_bandwidth": 5})).await;
+        assert_eq!(client.upload_rate(), Some(5 * 1024));
+    });
+}
+
+#[test]
+fn data_leaves_at_its_pace_and_the_whole_of_what_was_asked_for() {
+    run(async {
+        let world = World::new(options());
+        let client = world.login(json!({"download_bandwidth": 256})).await;
+        std::fs::write(world.home().join("a"), vec![1; 64 * 1024]).unwrap();
+        let download = client.begin_download(&path("/a")).await.unwrap();
+        let (data, pace) = download.read_paced(0, 1 << 20).await.unwrap();
+        assert_eq!(data.len(), 64 * 1024);
+        let (mut pace, started, mut sent) = (pace.unwrap(), Instant::now(), 0);
+        while sent < data.len() {
+            sent += pace.next(sent, data.len() - sent).await;
+        }
+        assert!(started.elapsed() >= Duration::from_millis(240), "{:?}", started.elapsed());
+        let (data, pace) = download.read_paced(1 << 20, 10).await.unwrap();
+        assert!(data.is_empty() && pace.is_none());
     });
 }

@@ -1,9 +1,10 @@
 //! The bandwidth limit of one transfer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actors::KillSwitch;
+use actors::{KillSwitch, Meter};
 use tokio::time::Instant;
 
 use super::effects::killed;
@@ -12,6 +13,12 @@ use crate::error::Result;
 /// Unused time that may be caught up on: a transfer that was held up passes at
 /// most what the limit allows in this time without waiting.
 const LONGEST_CREDIT_NS: u64 = 100_000_000;
+
+/// Who waits shows at least so often that the transfer goes on.
+const LONGEST_SILENCE: Duration = Duration::from_secs(1);
+
+/// Pieces are no smaller than this, however slow.
+const LEAST_PIECE: u64 = 1024;
 
 /// A limit in bytes per second, kept by time: each byte has its moment, and
 /// whoever comes before it waits. Sleeping a little too long is made up for by
@@ -22,6 +29,8 @@ pub(super) struct Throttle {
     origin: Instant,
     /// Nanoseconds after `origin` at which the next byte may pass.
     next_ns: AtomicU64,
+    /// Time in which bytes could have passed and did not, and which is not caught up on.
+    lost_ns: AtomicU64,
 }
 
 impl Throttle {
@@ -32,12 +41,13 @@ impl Throttle {
             bytes_per_sec,
             origin: Instant::now(),
             next_ns: AtomicU64::new(0),
+            lost_ns: AtomicU64::new(0),
         })
     }
 
-    /// What passes in a tenth of a second.
-    pub(super) fn bytes_per_100_ms(&self) -> u64 {
-        self.bytes_per_sec / 10
+    /// What passes at once of a larger block, so that it flows steadily.
+    pub(super) fn piece(&self) -> usize {
+        usize::try_from((self.bytes_per_sec / 20).max(LEAST_PIECE)).unwrap_or(usize::MAX)
     }
 
     /// Lets `bytes` pass if that needs no waiting.
@@ -47,16 +57,25 @@ impl Throttle {
         self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pass).is_ok()
     }
 
-    /// Waits until `bytes` may pass, or fails when the connection is killed.
-    pub(super) async fn acquire(&self, bytes: usize, kill: &KillSwitch) -> Result<()> {
-        let wait = self.reserve(self.now_ns(), bytes);
-        if wait.is_zero() {
-            return Ok(());
+    /// Waits until `bytes` may pass, or fails when the connection is killed. Waiting is
+    /// activity of the transfer.
+    pub(super) async fn acquire(
+        &self,
+        bytes: usize,
+        kill: &KillSwitch,
+        meter: &Meter,
+    ) -> Result<()> {
+        let mut wait = self.reserve(self.now_ns(), bytes);
+        while !wait.is_zero() {
+            let step = wait.min(LONGEST_SILENCE);
+            tokio::select! {
+                () = kill.fired() => return Err(killed(kill)),
+                () = tokio::time::sleep(step) => {}
+            }
+            wait = wait.saturating_sub(step);
+            meter.touch();
         }
-        tokio::select! {
-            () = kill.fired() => Err(killed(kill)),
-            () = tokio::time::sleep(wait) => Ok(()),
-        }
+        Ok(())
     }
 
     /// Gives back what was acquired and not used.
@@ -66,14 +85,42 @@ impl Throttle {
         let _ = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 
+    /// Takes the moments of `bytes`, for somebody who lets them pass one by one.
+    pub(super) fn pace(self: &Arc<Self>, bytes: usize, meter: &Meter) -> Pace {
+        self.pace_at(self.now_ns(), bytes, meter)
+    }
+
+    fn pace_at(self: &Arc<Self>, now: u64, bytes: usize, meter: &Meter) -> Pace {
+        let lost_ns = self.lost_ns.load(Ordering::Relaxed);
+        let end = self.take(now, bytes);
+        Pace {
+            throttle: self.clone(),
+            start_ns: end.saturating_sub(self.cost_ns(bytes)),
+            lost_ns,
+            late_ns: None,
+            meter: meter.clone(),
+        }
+    }
+
+    /// Moves everything that has not passed yet to a later moment.
+    fn lose(&self, time_ns: u64) {
+        self.lost_ns.fetch_add(time_ns, Ordering::Relaxed);
+        self.next_ns.fetch_add(time_ns, Ordering::Relaxed);
+    }
+
     /// Takes the moments of `bytes`; how long until they may pass.
     fn reserve(&self, now: u64, bytes: usize) -> Duration {
+        Duration::from_nanos(self.take(now, bytes).saturating_sub(now))
+    }
+
+    /// Takes the moments of `bytes`; when the last of them may pass.
+    fn take(&self, now: u64, bytes: usize) -> u64 {
         let mut after = now;
         let _ = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
             after = self.after(next, now, bytes);
             Some(after)
         });
-        Duration::from_nanos(after.saturating_sub(now))
+        after
     }
 
     /// The moment after `bytes` more, given the present one.
@@ -88,6 +135,66 @@ impl Throttle {
 
     fn now_ns(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// When the bytes of one block may leave, piece by piece.
+#[derive(Debug)]
+pub struct Pace {
+    throttle: Arc<Throttle>,
+    start_ns: u64,
+    /// What the throttle had lost when the moments were taken.
+    lost_ns: u64,
+    /// How late the block begins: it may have waited behind others.
+    late_ns: Option<u64>,
+    meter: Meter,
+}
+
+impl Pace {
+    /// How many bytes may leave now, of a block of which `sent` have left and `left`
+    /// have not; waits until it is worth it, and gives at least one while any are left.
+    pub async fn next(&mut self, sent: usize, left: usize) -> usize {
+        loop {
+            let now = self.throttle.now_ns();
+            self.meter.touch();
+            match self.ready(now, sent, left) {
+                Ok(bytes) => return bytes,
+                Err(wait) => tokio::time::sleep(wait.min(LONGEST_SILENCE)).await,
+            }
+        }
+    }
+
+    /// The same by a given clock: how many bytes, or how long to wait for any.
+    fn ready(&mut self, now: u64, sent: usize, left: usize) -> Result<usize, Duration> {
+        // Held up since the block began, by the client or by this machine: then what was
+        // missed must not leave in one burst.
+        let late = now.saturating_sub(self.due_ns(sent));
+        let usual = *self.late_ns.get_or_insert(late);
+        self.throttle.lose(late.saturating_sub(usual.saturating_add(LONGEST_CREDIT_NS)));
+        let wanted = left.min(self.throttle.piece());
+        let due = self.due_ns(sent.saturating_add(wanted));
+        if due > now {
+            return Err(Duration::from_nanos(due - now));
+        }
+        Ok(self.passed(now).saturating_sub(sent).clamp(wanted, left))
+    }
+
+    /// When the first byte may leave, moved by what was lost since.
+    fn begin_ns(&self) -> u64 {
+        let lost = self.throttle.lost_ns.load(Ordering::Relaxed).wrapping_sub(self.lost_ns);
+        self.start_ns.saturating_add(lost)
+    }
+
+    /// When the block may have left up to here.
+    fn due_ns(&self, bytes: usize) -> u64 {
+        self.begin_ns().saturating_add(self.throttle.cost_ns(bytes))
+    }
+
+    /// How much of a block of any length may have left by now.
+    fn passed(&self, now: u64) -> usize {
+        let elapsed = u128::from(now.saturating_sub(self.begin_ns()));
+        let bytes = elapsed * u128::from(self.throttle.bytes_per_sec) / 1_000_000_000;
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 }
 
@@ -162,8 +269,98 @@ mod tests {
         let throttle = limit(1);
         let kill = KillSwitch::new();
         kill.fire(actors::KillReason::Shutdown);
-        let error = throttle.acquire(usize::MAX, &kill).await.unwrap_err();
+        let error = throttle.acquire(usize::MAX, &kill, &Meter::new()).await.unwrap_err();
         assert_eq!(error.kind(), crate::error::ErrorKind::Aborted);
         assert!(!throttle.try_acquire(1));
+    }
+
+    #[test]
+    fn a_block_leaves_in_small_steps_at_the_rate_of_the_limit() {
+        const BLOCK: usize = 256 * 1024;
+        // (KiB per second, the largest step: a tenth of a second, and what one lateness adds)
+        for (kib_per_sec, late_ns) in [(32, 0), (32, 20_000_000), (100_000, 1_000_000)] {
+            let throttle = Arc::new(limit(kib_per_sec));
+            let most = kib_per_sec as usize * 1024 / 10;
+            let mut now = 0;
+            for block in 0..8 {
+                let mut pace = throttle.pace_at(now, BLOCK, &Meter::new());
+                let mut sent = 0;
+                while sent < BLOCK {
+                    match pace.ready(now, sent, BLOCK - sent) {
+                        Ok(step) => {
+                            assert!(step > 0 && step <= most, "{step} bytes at once");
+                            sent += step;
+                        }
+                        Err(wait) => {
+                            assert!(wait <= Duration::from_millis(100));
+                            now += wait.as_nanos() as u64 + late_ns;
+                        }
+                    }
+                }
+                let wanted = (block + 1) * BLOCK as u64 * SEC / (kib_per_sec as u64 * 1024);
+                assert!((wanted..=wanted + late_ns).contains(&now), "{now} instead of {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_held_up_does_not_leave_in_one_burst() {
+        const BLOCK: usize = 100 * 1024;
+        let throttle = Arc::new(limit(100));
+        // Three blocks of a second each, ready at once.
+        let mut blocks: Vec<_> =
+            (0..3).map(|_| throttle.pace_at(0, BLOCK, &Meter::new())).collect();
+        let (mut now, mut total, mut before) = (0, 0, 0);
+        for pace in &mut blocks {
+            let mut sent = 0;
+            while sent < BLOCK {
+                match pace.ready(now, sent, BLOCK - sent) {
+                    Ok(step) => {
+                        assert!(step <= BLOCK * 16 / 100, "{step} bytes at once");
+                        sent += step;
+                        total += step;
+                        // In the middle of the first block nothing goes on for two seconds.
+                        if before < BLOCK / 2 && total >= BLOCK / 2 {
+                            now += 2 * SEC;
+                        }
+                        before = total;
+                    }
+                    Err(wait) => now += wait.as_nanos() as u64,
+                }
+            }
+        }
+        assert!((now as i64 - 49 * SEC as i64 / 10).abs() < SEC as i64 / 10, "{now}");
+    }
+
+    #[test]
+    fn blocks_that_wait_behind_others_keep_their_rate() {
+        const BLOCK: usize = 100 * 1024;
+        // Two downloads on one channel, a second of data each, in turn.
+        let throttles = [Arc::new(limit(100)), Arc::new(limit(100))];
+        let mut now = 0;
+        let mut queue: std::collections::VecDeque<_> = throttles
+            .iter()
+            .cycle()
+            .take(8)
+            .map(|throttle| throttle.pace_at(0, BLOCK, &Meter::new()))
+            .collect();
+        while let Some(mut pace) = queue.pop_front() {
+            let mut sent = 0;
+            while sent < BLOCK {
+                match pace.ready(now, sent, BLOCK - sent) {
+                    Ok(step) => sent += step,
+                    Err(wait) => now += wait.as_nanos() as u64,
+                }
+            }
+        }
+        assert!(now.abs_diff(4 * SEC) < SEC / 10, "{now}");
+    }
+
+    #[tokio::test]
+    async fn a_long_wait_is_activity() {
+        let (throttle, meter, kill) = (limit(1), Meter::new(), KillSwitch::new());
+        let wait = throttle.acquire(60 * 1024, &kill, &meter);
+        let _ = tokio::time::timeout(Duration::from_millis(1_500), wait).await;
+        assert!(meter.last_activity_unix_ms() >= meter.started_unix_ms() + 1_000);
     }
 }

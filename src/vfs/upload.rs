@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::{AbortReason, Direction, Lease, Limits, Transfer, Want};
+use actors::{AbortReason, Allowance, Direction, Lease, Limits, Transfer, Want};
 use bytes::Bytes;
 
 use super::effects::{Expected, QuotaHold, Running, UploadEnd, denied, end_error};
+use super::limits::{self, FileSize};
 use super::mounts::{QuotaOwner, Resolved};
 use super::policy::Operation;
 use super::session::Session;
@@ -40,6 +41,8 @@ pub struct Upload {
     /// For reading back.
     read_throttle: Option<Throttle>,
     appends: bool,
+    file_size: Option<FileSize>,
+    allowance: Option<Allowance>,
     charge: Mutex<Charge>,
     /// Taken by the end.
     ending: Option<(Transfer, Box<UploadEnd>)>,
@@ -77,7 +80,8 @@ impl Session {
     ///
     /// # Errors
     /// `PermissionDenied` also when the file exists and may not be overwritten;
-    /// `QuotaExceeded` when the account has no room for a byte or a file more.
+    /// `QuotaExceeded` when the account has no room for a byte or a file more, or may
+    /// not transfer a byte more.
     pub async fn begin_upload(&self, path: &VirtualPath, options: UploadOptions) -> Result<Upload> {
         let place = self.enter(Operation::CreateFile(path), path)?;
         let may_overwrite = self.may(Operation::OverwriteFile(path));
@@ -87,6 +91,8 @@ impl Session {
         if options.read {
             self.decide(Operation::Download(path))?;
         }
+        let (limits, quota) = (&self.origin.limits, &self.origin.services.quota);
+        let allowance = limits.allowance(quota, Direction::Upload).await?;
         self.origin.ask_hook(actors::FsAction::PreUpload, path, &place).await?;
 
         let atomic = self.origin.services.options().upload_mode;
@@ -150,13 +156,14 @@ impl Session {
         };
         drop(turn);
         let end = UploadEnd { running: running.clone(), handle: handle.clone(), quota };
-        let user = &self.origin.user;
-        let upload = Upload {
+        let mut upload = Upload {
             running,
             handle,
-            throttle: Throttle::from_kib_per_sec(user.upload_bandwidth),
-            read_throttle: Throttle::from_kib_per_sec(user.download_bandwidth),
+            throttle: Throttle::from_kib_per_sec(limits.bandwidth.upload),
+            read_throttle: Throttle::from_kib_per_sec(limits.bandwidth.download),
             appends: options.append,
+            file_size: None,
+            allowance,
             charge: Mutex::new(Charge { paid_to, prepaid: 0 }),
             ending: Some((transfer, Box::new(end))),
         };
@@ -164,6 +171,10 @@ impl Session {
             let empty = SetAttributes { size: Some(0), ..SetAttributes::default() };
             // On an error the upload is dropped, and so aborted.
             upload.handle.set_attributes(empty).await?;
+        }
+        if let Some(limit) = limits.file_size {
+            let end = if options.append { upload.handle.metadata().await?.size } else { 0 };
+            upload.file_size = Some(FileSize::new(limit, end));
         }
         Ok(upload)
     }
@@ -224,46 +235,79 @@ impl Upload {
         if let Err(error) = self.running.require_sound() {
             return Some(Err(error));
         }
-        let lease = self.limited_lease();
-        if let Some(lease) = lease
-            && self.try_pay(lease, offset, data.len()).is_err()
-        {
-            return None;
-        }
         if self.throttle.as_ref().is_some_and(|throttle| !throttle.try_acquire(data.len())) {
-            self.unpay_append(lease, data.len());
             return None;
         }
-        match self.handle.try_write_at(offset, data) {
-            Some(written) => Some(self.written(written, data.len())),
-            None => {
-                if let Some(throttle) = &self.throttle {
-                    throttle.refund(data.len());
-                }
-                self.unpay_append(lease, data.len());
-                None
-            }
+        let written = match self.take_limits(offset, data.len()) {
+            Err(error) => Some(Err(error)),
+            Ok(()) => self.try_write_paid(offset, data),
+        };
+        if written.is_none()
+            && let Some(throttle) = &self.throttle
+        {
+            throttle.refund(data.len());
         }
+        Some(self.written(written?, data.len()))
+    }
+
+    /// Pays from the lease and writes; `None` when either has to wait, and then what
+    /// was taken for it is back.
+    fn try_write_paid(&self, offset: u64, data: &[u8]) -> Option<Result<()>> {
+        let lease = self.limited_lease();
+        let paid = lease.is_none_or(|lease| self.try_pay(lease, offset, data.len()).is_ok());
+        if paid {
+            if let Some(written) = self.handle.try_write_at(offset, data) {
+                return Some(written);
+            }
+            self.unpay_append(lease, data.len());
+        }
+        limits::give_back(self.allowance.as_ref(), Direction::Upload, data.len());
+        if let Some(file_size) = &self.file_size {
+            file_size.give_back(self.append_len(data.len()));
+        }
+        None
+    }
+
+    /// The largest file, and what the account may transfer.
+    fn take_limits(&self, offset: u64, len: usize) -> Result<()> {
+        if let Some(file_size) = &self.file_size {
+            file_size.take(offset.saturating_add(len as u64), self.append_len(len))?;
+        }
+        limits::take(self.allowance.as_ref(), Direction::Upload, len)
     }
 
     /// Writes all of `data` at `offset`, waiting for quota, bandwidth and storage.
     ///
     /// # Errors
-    /// `QuotaExceeded` when the account has no room for it; `Aborted` when the
-    /// connection is killed meanwhile. After any error the upload has failed.
-    pub async fn write_at(&self, offset: u64, data: Bytes) -> Result<()> {
+    /// `QuotaExceeded` when the account has no room for it, may not transfer it, or may
+    /// not store files this large; `Aborted` when the connection is killed meanwhile.
+    /// After any error the upload has failed.
+    pub async fn write_at(&self, mut offset: u64, mut data: Bytes) -> Result<()> {
         self.running.require_sound()?;
         let len = data.len();
+        self.take_limits(offset, len).map_err(|error| self.running.fail(error))?;
         if let Some(lease) = self.limited_lease() {
             let paid = self.pay(lease, offset.saturating_add(len as u64), self.append_len(len));
             paid.await.map_err(|error| self.running.fail(error))?;
         }
-        if let Some(throttle) = &self.throttle {
-            let acquired = throttle.acquire(len, self.running.kill()).await;
-            acquired.map_err(|error| self.running.fail(error))?;
+        let Some(throttle) = &self.throttle else {
+            let written = self.handle.write_at(offset, data).await;
+            return self.written(written, len);
+        };
+        // In steps, so that the file grows steadily. Not what is appended: others may
+        // append in between.
+        let piece = if self.appends { len } else { throttle.piece() };
+        loop {
+            let now = data.split_to(piece.min(data.len()));
+            let (running, len) = (&self.running, now.len());
+            let acquired = throttle.acquire(len, running.kill(), &running.meter).await;
+            acquired.map_err(|error| running.fail(error))?;
+            self.written(self.handle.write_at(offset, now).await, len)?;
+            offset = offset.saturating_add(len as u64);
+            if data.is_empty() {
+                return Ok(());
+            }
         }
-        let written = self.handle.write_at(offset, data).await;
-        self.written(written, len)
     }
 
     fn written(&self, written: Result<()>, len: usize) -> Result<()> {
@@ -290,15 +334,18 @@ impl Upload {
             let used = read.as_ref().and_then(|read| read.as_ref().ok()).copied().unwrap_or(0);
             throttle.refund(buf.len().saturating_sub(used));
         }
-        read
+        Some(read?.and_then(|count| {
+            limits::take(self.allowance.as_ref(), Direction::Download, count).map(|()| count)
+        }))
     }
 
     /// Up to `len` bytes from `offset`, if opened with `read`; fewer only at the end.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
         self.running.require_sound()?;
         let read = self.handle.read_at(offset, len).await?;
+        limits::take(self.allowance.as_ref(), Direction::Download, read.len())?;
         if let Some(throttle) = &self.read_throttle {
-            throttle.acquire(read.len(), self.running.kill()).await?;
+            throttle.acquire(read.len(), self.running.kill(), &self.running.meter).await?;
         }
         Ok(read)
     }
@@ -325,9 +372,17 @@ impl Upload {
 
     /// Pays for a file that is made `size` bytes long.
     pub(super) async fn pay_up_to(&self, size: u64) -> Result<()> {
+        self.running.origin.limits.check_file_size(size)?;
         match self.limited_lease() {
             None => Ok(()),
             Some(lease) => self.pay(lease, size, None).await,
+        }
+    }
+
+    /// The file was made `size` bytes long.
+    pub(super) fn resized(&self, size: u64) {
+        if let Some(file_size) = &self.file_size {
+            file_size.resized(size);
         }
     }
 

@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{App, HttpRequest};
-use actors::{Quota, Registry, Supervisor, Usage};
+use actors::{KillReason, Quota, Registry, Supervisor, Usage};
 use async_trait::async_trait;
 use slog::Logger;
 
@@ -54,6 +54,23 @@ impl Services {
     pub async fn store_settled_usage(&self) {
         if let Err(error) = self.quota.flush().await {
             slog::warn!(self.log, "used quota could not be stored: {}", error);
+        }
+    }
+
+    /// What a changed user means for its sessions: they end if it may not be connected
+    /// any more, or if `disconnect` asks for it; else they end when it now says so.
+    pub async fn follow_change(&self, user: &User, disconnect: bool) {
+        // What its groups say counts too; if that cannot be read now, the account alone.
+        let effective = self.store.effective_user(&user.username).await;
+        let effective = effective.ok().flatten().map(|effective| effective.user);
+        match self.login.standing(effective.as_ref().unwrap_or(user)) {
+            Err(reason) => {
+                self.registry.kill_user(&user.username, reason).await;
+            }
+            Ok(_) if disconnect => {
+                self.registry.kill_user(&user.username, KillReason::AccountChanged).await;
+            }
+            Ok(end) => self.registry.set_end(&user.username, end).await,
         }
     }
 }

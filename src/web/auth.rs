@@ -53,6 +53,7 @@ rights! {
     ManageFolders = Some(AdminPermission::ManageFolders);
     DisableSecondFactors = Some(AdminPermission::DisableMfa);
     ManageGroups = Some(AdminPermission::ManageGroups);
+    ManageRoles = Some(AdminPermission::ManageRoles);
     ScanQuotas = Some(AdminPermission::QuotaScans);
 }
 
@@ -66,6 +67,12 @@ pub struct Admin<R: Right> {
 impl<R: Right> Admin<R> {
     pub fn username(&self) -> &str {
         &self.account.username
+    }
+
+    /// The role whose users are all that this administrator may see; `None` for
+    /// everybody. See `scope`.
+    pub(in crate::web) fn role(&self) -> Option<&str> {
+        Some(self.account.role.as_str()).filter(|role| !role.is_empty())
     }
 
     /// The token that was sent.

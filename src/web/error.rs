@@ -104,7 +104,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::NotEmpty => {
             StatusCode::CONFLICT
         }
-        ErrorKind::PermissionDenied => StatusCode::FORBIDDEN,
+        ErrorKind::PermissionDenied | ErrorKind::DownloadQuotaExceeded => StatusCode::FORBIDDEN,
         ErrorKind::NotADirectory
         | ErrorKind::IsADirectory
         | ErrorKind::InvalidPath

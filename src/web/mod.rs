@@ -18,6 +18,7 @@ mod qr;
 mod query;
 mod response;
 mod routes;
+mod scope;
 mod server;
 mod telemetry;
 mod token;

@@ -58,6 +58,8 @@ routes! {
     "/admins" { get: admins::list, post: admins::create }
     "/admins/{username}" { get: admins::get, put: admins::update, delete: admins::delete }
     "/admin/changepwd" { put: admins::change_password }
+    "/roles" { get: roles::list, post: roles::create }
+    "/roles/{name}" { get: roles::get, put: roles::update, delete: roles::delete }
 
     "/admin/totp/configs" { get: second_factor::admin_kinds }
     "/admin/totp/generate" { post: second_factor::admin_generate }
@@ -79,6 +81,7 @@ routes! {
     "/quotas/users/scans" { get: quotas::list_user_scans }
     "/quotas/users/{username}/scan" { post: quotas::start_user_scan }
     "/quotas/users/{username}/usage" { put: quotas::set_user_usage }
+    "/quotas/users/{username}/transfer-usage" { put: quotas::set_transfer_usage }
     "/quotas/folders/scans" { get: quotas::list_folder_scans }
     "/quotas/folders/{name}/scan" { post: quotas::start_folder_scan }
     "/quotas/folders/{name}/usage" { put: quotas::set_folder_usage }

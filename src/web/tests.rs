@@ -8,6 +8,7 @@ mod folders;
 mod groups;
 mod harness;
 mod quotas;
+mod roles;
 mod servers;
 mod service;
 mod telemetry;

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod clients;
+pub mod raw_sftp;
 pub mod server;
 
 pub use server::TestServer;

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use actors::{
     AbortReason, AccountId, Actors, Admission, BoxError, Connection, Direction, Event, FsAction,
     HookRunner, KillSwitch, Login, Meter, Ports, Protocol, SessionHandle, Supervisor,
-    SupervisorConfig, Transfer, TransferEnd, TransferSpec, Usage, UsageDelta, UsageStore, Verdict,
+    SupervisorConfig, Transfer, TransferEnd, TransferSpec, Transferred, TransferredDelta, Usage,
+    UsageDelta, UsageStore, Verdict,
 };
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc};
@@ -109,12 +110,18 @@ pub fn admission(host: &str) -> Admission {
 }
 
 pub fn login(username: &str, max_sessions: u32) -> Login {
-    Login { username: username.into(), max_sessions, client_version: "SSH-2.0-test".into() }
+    Login {
+        username: username.into(),
+        max_sessions,
+        client_version: "SSH-2.0-test".into(),
+        end: None,
+    }
 }
 
 /// Usage in memory; can fail, and can be held.
 pub struct FakeStore {
     pub usage: Mutex<HashMap<AccountId, Usage>>,
+    pub transferred: Mutex<HashMap<AccountId, Transferred>>,
     pub is_failing: AtomicBool,
     pub loads: AtomicUsize,
     /// How many accounts each `add` carried.
@@ -128,6 +135,7 @@ impl Default for FakeStore {
     fn default() -> Self {
         Self {
             usage: Mutex::default(),
+            transferred: Mutex::default(),
             is_failing: AtomicBool::new(false),
             loads: AtomicUsize::new(0),
             adds: Mutex::default(),
@@ -185,6 +193,26 @@ impl UsageStore for FakeStore {
         self.sets.fetch_add(1, Ordering::SeqCst);
         self.pass().await?;
         self.usage.lock().unwrap().insert(account.clone(), usage);
+        Ok(())
+    }
+
+    async fn load_transferred(&self, account: &AccountId) -> Result<Transferred, BoxError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.pass().await?;
+        Ok(self.transferred.lock().unwrap().get(account).copied().unwrap_or_default())
+    }
+
+    async fn add_transferred(
+        &self,
+        deltas: Vec<(AccountId, TransferredDelta)>,
+    ) -> Result<(), BoxError> {
+        self.adds.lock().unwrap().push(deltas.len());
+        self.pass().await?;
+        let mut transferred = self.transferred.lock().unwrap();
+        for (account, delta) in deltas {
+            let entry = transferred.entry(account).or_default();
+            *entry = entry.plus(delta);
+        }
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ impl Login {
     ) -> Result<(Dialogue, Step), LoginFailure> {
         let (user, left_out) = self.account(username).await?;
         let stored = user.as_ref().map(|user| user.password.clone()).unwrap_or_default();
-        let account = pass_gates(user, &context);
+        let account = pass_gates(user, &context, self.clock);
         let source = match hook {
             None => Source::BuiltIn { code_is_due: false },
             Some(hook) => Source::Hook {

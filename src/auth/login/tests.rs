@@ -1,7 +1,10 @@
 use super::*;
 use crate::auth::create_default_admin;
 use crate::config::{DataProviderConfig, PasswordAlgorithm};
-use crate::model::{AdminPermission, Folder, Group, GroupMapping, Permission, Permissions};
+use crate::model::timestamp::now_unix_ms;
+use crate::model::{
+    AdminPermission, Folder, Group, GroupMapping, Permission, Permissions, TimePeriod,
+};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII7SspTE+8waCziFlcprbqHA+hwHMyy8NidanihfibkR me";
@@ -41,6 +44,14 @@ fn whole(login: KeyLogin) -> Arc<User> {
         KeyLogin::Whole(user) => user,
         KeyLogin::FirstStep(methods) => panic!("{methods:?} has to follow"),
     }
+}
+
+/// All of a day that is not today, whichever time zone that is asked in.
+fn closed_hours() -> Vec<TimePeriod> {
+    use chrono::Datelike;
+    let today = Utc::now().weekday().num_days_from_sunday();
+    let day_of_week = i32::try_from((today + 3) % 7).unwrap();
+    vec![TimePeriod { day_of_week, from: "00:00".into(), to: "23:59".into() }]
 }
 
 fn with_password() -> LoginContext {
@@ -132,6 +143,13 @@ async fn gates_close_in_order_for_passwords_and_keys() {
                 user.filters.denied_protocols = vec![LoginProtocol::Ssh];
             }),
             |failure| matches!(failure, LoginFailure::Expired),
+        ),
+        (
+            closed(|user| {
+                user.filters.access_time = closed_hours();
+                user.filters.denied_protocols = vec![LoginProtocol::Ssh];
+            }),
+            |failure| matches!(failure, LoginFailure::OutsideAccessTime),
         ),
         (
             closed(|user| {

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use super::PortableOptions;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::glob::Glob;
 use crate::model::{Password, PatternsFilter, Permission, Permissions, User, public_key};
+use crate::paths::VirtualPath;
 
 /// Without characters that look alike.
 const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -96,6 +98,7 @@ impl PortableOptions {
                     if is_allowed { &mut rule.allowed_patterns } else { &mut rule.denied_patterns };
                 for name in names {
                     let name = format!("{prefix}{}", name.to_lowercase());
+                    Glob::parse(&name).map_err(|error| error.wrap(format!("{flag}: {name:?}")))?;
                     if !list.contains(&name) {
                         list.push(name);
                     }
@@ -112,7 +115,8 @@ fn name_rule(text: &str) -> Option<(String, Vec<&str>)> {
     let names: Vec<&str> =
         names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     let path = path.trim();
-    (path.starts_with('/') && !names.is_empty()).then(|| (path.to_owned(), names))
+    let clean = || VirtualPath::new(path).to_string_lossy().into_owned();
+    (path.starts_with('/') && !names.is_empty()).then(|| (clean(), names))
 }
 
 fn permissions(names: &[String]) -> Result<Vec<Permission>> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::{Connection, KillReason};
+use actors::{Connection, KillReason, SessionEnd};
 use russh::keys::ssh_key::Certificate;
 use russh::server::{Auth, PublicKeyOffer, Response, Session as SshSession, VerifiedPublicKey};
 use russh::{MethodKind, MethodSet};
@@ -238,6 +238,10 @@ impl Authentication {
                         username: user.username.as_str().into(),
                         max_sessions: u32::try_from(user.max_sessions).unwrap_or(u32::MAX),
                         client_version: String::new(),
+                        end: self.context.login.standing(&user).unwrap_or_else(|reason| {
+                            // Closed since it passed: at the next look.
+                            Some(SessionEnd { at_unix_ms: 0, reason })
+                        }),
                     },
                 )
                 .await

@@ -284,9 +284,10 @@ impl russh::server::Handler for Handler {
         session: &mut SshSession,
     ) -> Result<(), Error> {
         self.connection.touch();
+        let is_alone = self.channels.len() == 1;
         let Some(Channel::Sftp(channel)) = self.channels.get_mut(&id) else { return Ok(()) };
         let mut out = SessionOut { session, id, failed: None };
-        let received = channel.receive(data, &mut out).await;
+        let received = channel.receive(data, is_alone, &mut out).await;
         if let Some(error) = out.failed {
             return Err(error.into());
         }

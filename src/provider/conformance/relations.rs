@@ -63,7 +63,7 @@ fn relations_are_read_from_both_sides() {
         assert_eq!(provider.admin("root").unwrap().unwrap().groups, [joins("h", 2)]);
 
         // Lists have the same objects.
-        let users = provider.users(Page::default()).unwrap();
+        let users = provider.users(Page::default(), None).unwrap();
         assert_eq!(users.len(), 3);
         assert_eq!(users[0], bob);
         assert_eq!((users[2].virtual_folders.len(), users[2].groups.len()), (0, 0));

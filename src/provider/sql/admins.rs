@@ -8,6 +8,7 @@ use super::relations::{
     self, AdminMembership, MembershipRow, relations_of_admins, require_groups,
     write_admin_relations,
 };
+use super::roles::require_role;
 use super::schema::{account_groups, admins, admins_groups};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, Result};
@@ -30,6 +31,7 @@ pub struct AdminRow {
     last_login: i64,
     created_at: i64,
     updated_at: i64,
+    role: String,
 }
 
 impl AdminRow {
@@ -48,6 +50,7 @@ impl AdminRow {
             last_login: self.last_login,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            role: self.role,
             username: self.username,
             ..Admin::default()
         })
@@ -69,6 +72,7 @@ pub struct AdminRecord<'a> {
     last_login: Option<i64>,
     created_at: Option<i64>,
     updated_at: i64,
+    role: &'a str,
 }
 
 impl<'a> AdminRecord<'a> {
@@ -87,6 +91,7 @@ impl<'a> AdminRecord<'a> {
             last_login: Some(admin.last_login),
             created_at: Some(admin.created_at),
             updated_at: admin.updated_at,
+            role: &admin.role,
         })
     }
 
@@ -155,6 +160,7 @@ impl Admins for SqlProvider {
         let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::new(admin)?;
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &admin.role);
             diesel::insert_into(admins::table)
                 .values(&record)
                 .execute(conn)?;
@@ -182,6 +188,7 @@ impl Admins for SqlProvider {
         let what = format!("admin {:?}", admin.username);
         let record = AdminRecord::replacement(admin)?;
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &admin.role);
             let existing = admins::table.filter(admins::username.eq(&admin.username));
             if diesel::update(existing).set(&record).execute(conn)? == 0 {
                 return Err(Aborted::from(not_found(&what)));

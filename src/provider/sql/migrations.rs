@@ -150,7 +150,7 @@ mod tests {
         let mut connection = memory();
         assert!(migrate_sqlite(&mut connection).unwrap());
         let first = tables(&mut connection);
-        assert_eq!(first.len(), 9);
+        assert_eq!(first.len(), 10);
         assert!(!migrate_sqlite(&mut connection).unwrap());
 
         connection.revert_all_migrations(SQLITE).unwrap();

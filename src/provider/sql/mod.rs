@@ -12,6 +12,7 @@ mod groups;
 mod migrations;
 mod relations;
 mod restore;
+mod roles;
 mod schema;
 mod usage;
 mod users;

@@ -13,12 +13,13 @@ use super::relations::{
     relations_of_users, require_groups, require_private_mounts, select_mounts,
     write_admin_relations, write_group_relations, write_user_relations,
 };
+use super::roles::{RoleRecord, RoleRow, require_role};
 use super::schema::{
-    account_groups, admins, admins_groups, folders, groups_folders, quota_usage, users,
+    account_groups, admins, admins_groups, folders, groups_folders, quota_usage, roles, users,
     users_folders, users_groups,
 };
 use super::usage::{self, KIND_FOLDER, KIND_USER};
-use super::users::{Counters, UserRecord, UserRow, select_users};
+use super::users::{Counters, UserCounters, UserRecord, UserRow, select_users};
 use super::{Aborted, SqlProvider, query_failed};
 use crate::error::{Error, Result};
 use crate::provider::{Backup, Objects, Restored};
@@ -28,29 +29,34 @@ const BEFORE_ALL: &str = "";
 
 impl Backup for SqlProvider {
     fn snapshot(&self) -> Result<Objects> {
-        let (folders, groups, users, admins) = with_engine!(&mut self.connection()?, conn => {
-            conn.transaction(|conn| {
-                let folders: Vec<(FolderRow, Counters)> =
-                    select_folders!().order(folders::name.asc()).load(conn)?;
-                let groups: Vec<GroupRow> = account_groups::table
-                    .select(GroupRow::as_select())
-                    .order(account_groups::name.asc())
-                    .load(conn)?;
-                let users: Vec<(UserRow, Counters)> =
-                    select_users!().order(users::username.asc()).load(conn)?;
-                let admins: Vec<AdminRow> = admins::table
-                    .select(AdminRow::as_select())
-                    .order(admins::username.asc())
-                    .load(conn)?;
-                Ok::<_, DieselError>((
-                    (folders, relations_of_folders!(conn, gt, BEFORE_ALL)),
-                    (groups, relations_of_groups!(conn, gt, BEFORE_ALL)),
-                    (users, relations_of_users!(conn, gt, BEFORE_ALL)),
-                    (admins, relations_of_admins!(conn, gt, BEFORE_ALL)),
-                ))
+        let (roles, folders, groups, users, admins) =
+            with_engine!(&mut self.connection()?, conn => {
+                conn.transaction(|conn| {
+                    let folders: Vec<(FolderRow, Counters)> =
+                        select_folders!().order(folders::name.asc()).load(conn)?;
+                    let groups: Vec<GroupRow> = account_groups::table
+                        .select(GroupRow::as_select())
+                        .order(account_groups::name.asc())
+                        .load(conn)?;
+                    let users: Vec<(UserRow, UserCounters)> =
+                        select_users!().order(users::username.asc()).load(conn)?;
+                    let admins: Vec<AdminRow> = admins::table
+                        .select(AdminRow::as_select())
+                        .order(admins::username.asc())
+                        .load(conn)?;
+                    Ok::<_, DieselError>((
+                        roles::table
+                            .select(RoleRow::as_select())
+                            .order(roles::name.asc())
+                            .load::<RoleRow>(conn)?,
+                        (folders, relations_of_folders!(conn, gt, BEFORE_ALL)),
+                        (groups, relations_of_groups!(conn, gt, BEFORE_ALL)),
+                        (users, relations_of_users!(conn, gt, BEFORE_ALL)),
+                        (admins, relations_of_admins!(conn, gt, BEFORE_ALL)),
+                    ))
+                })
             })
-        })
-        .map_err(|error| query_failed("snapshot", error))?;
+            .map_err(|error| query_failed("snapshot", error))?;
         let (rows, relations) = users;
         let mut users = rows
             .into_iter()
@@ -58,6 +64,7 @@ impl Backup for SqlProvider {
             .collect::<Result<Vec<_>>>()?;
         relate_users(&mut users, relations)?;
         Ok(Objects {
+            roles: roles.into_iter().map(RoleRow::into_role).collect(),
             folders: assemble_folders(folders.0, folders.1)?,
             groups: assemble_groups(groups.0, groups.1)?,
             users,
@@ -68,6 +75,27 @@ impl Backup for SqlProvider {
     fn restore(&self, objects: &Objects, add_only: bool) -> Result<Restored> {
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let mut done = Restored::default();
+            // First: users and admins name them.
+            for role in &objects.roles {
+                let failed = |error| Aborted::from(query_failed(&format!("role {:?}", role.name), error));
+                let existing = roles::table.filter(roles::name.eq(&role.name));
+                let exists = diesel::select(diesel::dsl::exists(existing))
+                    .get_result::<bool>(conn)
+                    .map_err(failed)?;
+                let record = RoleRecord::new(role);
+                if !exists {
+                    diesel::insert_into(roles::table)
+                        .values(&record)
+                        .execute(conn)
+                        .map_err(failed)?;
+                    done.added += 1;
+                } else if add_only {
+                    done.skipped += 1;
+                } else {
+                    diesel::update(existing).set(&record).execute(conn).map_err(failed)?;
+                    done.updated += 1;
+                }
+            }
             for folder in &objects.folders {
                 let failed = |error| Aborted::from(query_failed(&format!("folder {:?}", folder.name), error));
                 let existing = folders::table.filter(folders::name.eq(&folder.name));
@@ -122,6 +150,9 @@ impl Backup for SqlProvider {
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
                     .map_err(failed)?;
+                if !exists || !add_only {
+                    require_role!(conn, format!("user {:?}", user.username), &user.role);
+                }
                 if !exists {
                     diesel::insert_into(users::table)
                         .values(&UserRecord::new(user)?)
@@ -152,6 +183,9 @@ impl Backup for SqlProvider {
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
                     .map_err(failed)?;
+                if !exists || !add_only {
+                    require_role!(conn, format!("admin {:?}", admin.username), &admin.role);
+                }
                 if !exists {
                     if admin.password.is_empty() {
                         return Err(Aborted::from(Error::invalid(format!(

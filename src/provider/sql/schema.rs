@@ -26,6 +26,10 @@ diesel::table! {
         last_password_change -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
+        role -> Text,
+        upload_data_transfer -> BigInt,
+        download_data_transfer -> BigInt,
+        total_data_transfer -> BigInt,
     }
 }
 
@@ -41,6 +45,17 @@ diesel::table! {
         permissions -> Text,
         filters -> Text,
         last_login -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        role -> Text,
+    }
+}
+
+diesel::table! {
+    roles (id) {
+        id -> BigInt,
+        name -> Text,
+        description -> Text,
         created_at -> BigInt,
         updated_at -> BigInt,
     }
@@ -63,6 +78,8 @@ diesel::table! {
         used_size -> BigInt,
         used_files -> BigInt,
         updated_at -> BigInt,
+        uploaded -> BigInt,
+        downloaded -> BigInt,
     }
 }
 
@@ -116,6 +133,7 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     admins,
+    roles,
     folders,
     quota_usage,
     account_groups,

@@ -1,7 +1,7 @@
 //! Usage counters in SQL: one row per user and folder, made and deleted with it.
 
 use actors::ids::AccountId;
-use actors::ports::{Usage, UsageDelta};
+use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 
@@ -34,11 +34,21 @@ pub struct NewUsage<'a> {
     used_size: i64,
     used_files: i64,
     updated_at: i64,
+    uploaded: i64,
+    downloaded: i64,
 }
 
 /// Nothing used, never updated.
 pub fn nothing(owner_kind: i32, owner_name: &str) -> NewUsage<'_> {
-    NewUsage { owner_kind, owner_name, used_size: 0, used_files: 0, updated_at: 0 }
+    NewUsage {
+        owner_kind,
+        owner_name,
+        used_size: 0,
+        used_files: 0,
+        updated_at: 0,
+        uploaded: 0,
+        downloaded: 0,
+    }
 }
 
 impl UsageCounters for SqlProvider {
@@ -97,6 +107,38 @@ impl UsageCounters for SqlProvider {
         })
         .map_err(|error| query_failed(&format!("usage of {account}"), error))?;
         Ok(())
+    }
+
+    fn transferred(&self, account: &AccountId) -> Result<Transferred> {
+        let found: Option<(i64, i64)> = with_engine!(&mut self.connection()?, conn => {
+            quota_usage::table
+                .find(key(account))
+                .select((quota_usage::uploaded, quota_usage::downloaded))
+                .first(conn)
+                .optional()
+        })
+        .map_err(|error| query_failed(&format!("data transferred by {account}"), error))?;
+        let (uploaded, downloaded) = found.unwrap_or_default();
+        Ok(Transferred { uploaded: unsigned(uploaded), downloaded: unsigned(downloaded) })
+    }
+
+    fn add_transferred(&self, deltas: &[(AccountId, TransferredDelta)]) -> Result<()> {
+        with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+            for (account, delta) in deltas {
+                let uploaded = quota_usage::uploaded + delta.uploaded;
+                let downloaded = quota_usage::downloaded + delta.downloaded;
+                diesel::update(quota_usage::table.find(key(account)))
+                    .set((
+                        quota_usage::uploaded
+                            .eq(case_when(uploaded.lt(0), 0.into_sql::<diesel::sql_types::BigInt>()).otherwise(uploaded)),
+                        quota_usage::downloaded
+                            .eq(case_when(downloaded.lt(0), 0.into_sql::<diesel::sql_types::BigInt>()).otherwise(downloaded)),
+                    ))
+                    .execute(conn)?;
+            }
+            Ok(())
+        }))
+        .map_err(|error| query_failed("data transferred", error))
     }
 }
 

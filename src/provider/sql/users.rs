@@ -10,6 +10,7 @@ use super::relations::{
     self, Membership, MembershipRow, MountRow, UserMount, provide_folders, relate_users,
     relations_of_users, require_groups, select_mounts, write_user_relations,
 };
+use super::roles::require_role;
 use super::schema::{
     account_groups, folders, groups_folders, quota_usage, users, users_folders, users_groups,
 };
@@ -47,14 +48,24 @@ pub struct UserRow {
     last_password_change: i64,
     created_at: i64,
     updated_at: i64,
+    role: String,
+    upload_data_transfer: i64,
+    download_data_transfer: i64,
+    total_data_transfer: i64,
 }
 
 /// Used size, used files, time of the last change.
 pub type Counters = (i64, i64, i64);
 
+/// The same, and what was uploaded and downloaded.
+pub type UserCounters = (i64, i64, i64, i64, i64);
+
 impl UserRow {
     /// Without its relations.
-    pub fn into_user(self, (size, files, usage_updated_at): Counters) -> Result<User> {
+    pub fn into_user(
+        self,
+        (size, files, usage_updated_at, uploaded, downloaded): UserCounters,
+    ) -> Result<User> {
         let what = format!("user {:?}", self.username);
         Ok(User {
             id: self.id,
@@ -78,12 +89,18 @@ impl UserRow {
             last_quota_update: usage_updated_at,
             upload_bandwidth: self.upload_bandwidth,
             download_bandwidth: self.download_bandwidth,
+            upload_data_transfer: self.upload_data_transfer,
+            download_data_transfer: self.download_data_transfer,
+            total_data_transfer: self.total_data_transfer,
+            used_upload_data_transfer: uploaded,
+            used_download_data_transfer: downloaded,
             filters: from_json(&what, "filters", &self.filters)?,
             filesystem: from_json(&what, "filesystem", &self.filesystem)?,
             last_login: self.last_login,
             last_password_change: self.last_password_change,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            role: self.role,
             username: self.username,
             ..User::default()
         })
@@ -117,6 +134,10 @@ pub struct UserRecord<'a> {
     last_password_change: Option<i64>,
     created_at: Option<i64>,
     updated_at: i64,
+    role: &'a str,
+    upload_data_transfer: i64,
+    download_data_transfer: i64,
+    total_data_transfer: i64,
 }
 
 impl<'a> UserRecord<'a> {
@@ -147,6 +168,10 @@ impl<'a> UserRecord<'a> {
             last_password_change: Some(user.last_password_change),
             created_at: Some(user.created_at),
             updated_at: user.updated_at,
+            role: &user.role,
+            upload_data_transfer: user.upload_data_transfer,
+            download_data_transfer: user.download_data_transfer,
+            total_data_transfer: user.total_data_transfer,
         })
     }
 
@@ -183,7 +208,13 @@ macro_rules! select_users {
             )
             .select((
                 UserRow::as_select(),
-                (quota_usage::used_size, quota_usage::used_files, quota_usage::updated_at),
+                (
+                    quota_usage::used_size,
+                    quota_usage::used_files,
+                    quota_usage::updated_at,
+                    quota_usage::uploaded,
+                    quota_usage::downloaded,
+                ),
             ))
     };
 }
@@ -193,7 +224,7 @@ impl Users for SqlProvider {
     fn user(&self, username: &str) -> Result<Option<User>> {
         let (found, relations) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let found: Option<(UserRow, Counters)> =
+                let found: Option<(UserRow, UserCounters)> =
                     select_users!().filter(users::username.eq(username)).first(conn).optional()?;
                 Ok::<_, DieselError>((found, relations_of_users!(conn, eq, username)))
             })
@@ -208,7 +239,7 @@ impl Users for SqlProvider {
     fn account(&self, username: &str) -> Result<Option<Account>> {
         let (found, relations, groups) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let found: Option<(UserRow, Counters)> =
+                let found: Option<(UserRow, UserCounters)> =
                     select_users!().filter(users::username.eq(username)).first(conn).optional()?;
                 let relations = relations_of_users!(conn, eq, username);
                 // Most users have no group, and their logins ask no further.
@@ -239,11 +270,17 @@ impl Users for SqlProvider {
         Ok(Some(Account { user, groups }))
     }
 
-    fn users(&self, page: Page) -> Result<Vec<User>> {
+    fn users(&self, page: Page, role: Option<&str>) -> Result<Vec<User>> {
         let (rows, relations) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let query = select_users!().offset(page.offset.into()).limit(page.limit.into());
-                let rows: Vec<(UserRow, Counters)> = if page.descending {
+                let mut query = select_users!()
+                    .offset(page.offset.into())
+                    .limit(page.limit.into())
+                    .into_boxed();
+                if let Some(role) = role {
+                    query = query.filter(users::role.eq(role));
+                }
+                let rows: Vec<(UserRow, UserCounters)> = if page.descending {
                     query.order(users::username.desc()).load(conn)?
                 } else {
                     query.order(users::username.asc()).load(conn)?
@@ -267,6 +304,7 @@ impl Users for SqlProvider {
         let what = format!("user {:?}", user.username);
         let record = UserRecord::new(user)?;
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &user.role);
             diesel::insert_into(users::table)
                 .values(&record)
                 .execute(conn)?;
@@ -283,6 +321,7 @@ impl Users for SqlProvider {
         let what = format!("user {:?}", user.username);
         let record = UserRecord::replacement(user)?;
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &user.role);
             let existing = users::table.filter(users::username.eq(&user.username));
             if diesel::update(existing).set(&record).execute(conn)? == 0 {
                 return Err(Aborted::from(not_found(&what)));

@@ -230,3 +230,25 @@ async fn an_account_is_evaluated_with_its_groups() {
     assert!(store.effective_user("eve").await.unwrap().is_none());
     assert_eq!(store.delete_group("staff").await.unwrap_err().kind(), ErrorKind::Conflict);
 }
+
+#[tokio::test]
+async fn a_user_that_got_another_role_meanwhile_is_not_found() {
+    let store = Store::in_memory(&DataProviderConfig::default(), Arc::new(Marker)).unwrap();
+    for name in ["sales", "it"] {
+        let role = crate::model::Role { name: name.to_owned(), ..Default::default() };
+        store.add_role(role).await.unwrap();
+    }
+    let of = |role: &str| User { role: role.to_owned(), ..user("bob") };
+    store.add_user(of("sales")).await.unwrap();
+    store.update_user_of_role("sales", of("sales")).await.unwrap();
+    store.update_user(of("it")).await.unwrap();
+
+    let update = store.update_user_of_role("sales", of("sales")).await.map(drop);
+    let delete = store.delete_user_of_role("sales", "bob").await;
+    for result in [update, delete] {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    assert_eq!(store.user("bob").await.unwrap().unwrap().role, "it");
+    store.delete_user_of_role("it", "bob").await.unwrap();
+    assert_eq!(store.user("bob").await.unwrap(), None);
+}

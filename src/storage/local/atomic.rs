@@ -31,6 +31,8 @@ pub(super) struct Temporary {
     name: Vec<u8>,
     /// Where the target is, when that is another directory than the temporary file's.
     elsewhere: Option<OwnedFd>,
+    /// That directory is on another file system: becoming the target takes a copy.
+    must_copy: bool,
     target_name: Vec<u8>,
 }
 
@@ -68,10 +70,14 @@ pub(super) fn create(
     let continues = old.is_some() && !how.truncate;
     let access = if how.read || continues { OFlags::RDWR } else { OFlags::WRONLY };
     let (file, name) = create_unique(&directory, &target_name, access)?;
-    let temporary = Temporary { directory, name, elsewhere, target_name };
+    let must_copy = match &elsewhere {
+        Some(target) => fstat(target)?.st_dev != fstat(&file)?.st_dev,
+        None => false,
+    };
+    let temporary = Temporary { directory, name, elsewhere, must_copy, target_name };
     let prepare = || {
         let (owner, mode) = match &old {
-            Some(stat) => (Some((stat.st_uid, stat.st_gid)), stat.st_mode & 0o7777),
+            Some(stat) => (Some((stat.st_uid, stat.st_gid)), attributes::mode_of_rewritten(stat)),
             None => (how.owner, how.mode),
         };
         set_owner_and_mode(&file, owner, mode)?;
@@ -155,6 +161,11 @@ pub(super) fn is_temporary_name(name: &[u8]) -> bool {
 }
 
 impl Temporary {
+    /// Whether [`Temporary::publish`] takes as long as copying the file.
+    pub(super) fn must_copy(&self) -> bool {
+        self.must_copy
+    }
+
     fn target_directory(&self) -> BorrowedFd<'_> {
         self.elsewhere.as_ref().unwrap_or(&self.directory).as_fd()
     }

@@ -127,6 +127,24 @@ pub(super) fn set_owner_and_mode(
     Ok(stat)
 }
 
+/// The mode of a file whose content somebody else now writes: what ran as its owner does
+/// not go on to. The system sees to that itself, but not for root.
+pub(super) fn mode_of_rewritten(stat: &Stat) -> u32 {
+    stat.st_mode & 0o1777
+}
+
+/// Gives an open file that mode before its content changes.
+pub(super) fn prepare_rewriting(fd: impl AsFd, stat: &Stat) -> Result<(), Errno> {
+    if stat.st_mode & 0o6000 == 0 {
+        return Ok(());
+    }
+    match fchmod(fd, permission_bits(mode_of_rewritten(stat))) {
+        // Not ours, so we are not root.
+        Err(Errno::PERM) => Ok(()),
+        result => result,
+    }
+}
+
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -153,6 +171,7 @@ pub(super) fn apply(fd: impl AsFd, attributes: &SetAttributes) -> Result<Metadat
         if i64::try_from(size).is_err() {
             return Err(Errno::FBIG);
         }
+        prepare_rewriting(fd, &before)?;
         ftruncate(fd, size)?;
     }
     if let Some((uid, gid)) = attributes.owner {

@@ -22,6 +22,11 @@ const MAX_LINKS: u32 = 40;
 
 /// A way to open paths beneath a root.
 pub(super) trait Resolve: Send + Sync + Debug {
+    /// False if any link is refused with `LOOP`, also one that stays beneath.
+    fn follows_links(&self) -> bool {
+        true
+    }
+
     /// Opens `path`, relative to `root` and not empty (`.` is the root itself).
     /// `..` is allowed in `path` and means what the kernel means by it.
     fn open(
@@ -45,6 +50,19 @@ pub(super) fn best(root: BorrowedFd<'_>) -> Box<dyn Resolve> {
     }
     let _ = root;
     Box::new(ComponentWise)
+}
+
+/// The same for paths on which no link is followed.
+pub(super) fn best_without_links(root: BorrowedFd<'_>) -> Box<dyn Resolve> {
+    #[cfg(target_os = "linux")]
+    {
+        match OpenAt2WithoutLinks.open(root, b".", DIRECTORY, Mode::empty()) {
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            _ => return Box::new(OpenAt2WithoutLinks),
+        }
+    }
+    let _ = root;
+    Box::new(NameWise)
 }
 
 /// Linux 5.6: the kernel checks every step in one call.
@@ -79,6 +97,74 @@ impl Resolve for OpenAt2 {
             }
         }
         ComponentWise.open(root, path, flags, mode)
+    }
+}
+
+/// As [`OpenAt2`], refusing every link.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(super) struct OpenAt2WithoutLinks;
+
+#[cfg(target_os = "linux")]
+impl Resolve for OpenAt2WithoutLinks {
+    fn follows_links(&self) -> bool {
+        false
+    }
+
+    fn open(
+        &self,
+        root: BorrowedFd<'_>,
+        path: &[u8],
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<OwnedFd, Errno> {
+        use rustix::fs::{ResolveFlags, openat2};
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        retry_on_intr(|| openat2(root, path, flags, mode, how))
+    }
+}
+
+/// As [`ComponentWise`], refusing every link.
+#[derive(Debug)]
+pub(super) struct NameWise;
+
+impl Resolve for NameWise {
+    fn follows_links(&self) -> bool {
+        false
+    }
+
+    fn open(
+        &self,
+        root: BorrowedFd<'_>,
+        path: &[u8],
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<OwnedFd, Errno> {
+        let mut directory = None::<OwnedFd>;
+        let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).peekable();
+        while let Some(name) = names.next() {
+            let here = directory.as_ref().map_or(root, |directory| directory.as_fd());
+            if name == b".." {
+                return Err(Errno::XDEV);
+            }
+            if names.peek().is_none() {
+                return match open_plain(here, name, flags, mode) {
+                    // With O_PATH a link itself is opened instead of failing.
+                    Ok(fd) if is_link(&fd)? && !flags.contains(OFlags::NOFOLLOW) => {
+                        Err(Errno::LOOP)
+                    }
+                    opened => opened,
+                };
+            }
+            directory = Some(match open_plain(here, name, DIRECTORY, Mode::empty()) {
+                // What the system says of a link that shall be a directory.
+                Err(Errno::NOTDIR) if link_target(here, name)?.is_some() => {
+                    return Err(Errno::LOOP);
+                }
+                entered => entered?,
+            });
+        }
+        Err(Errno::NOENT)
     }
 }
 
@@ -170,6 +256,61 @@ fn walk(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Result<
     openat(here.fd(), ".", flags.difference(OFlags::NOFOLLOW) | OFlags::CLOEXEC, mode)
 }
 
+/// The names that lead to where `path` ends, through no link: see
+/// [`crate::storage::Storage::real_path`]. Empty for the root.
+pub(super) fn real_path(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    follow_last: bool,
+) -> Result<Vec<u8>, Errno> {
+    const ROUNDS: u32 = 32;
+    for _ in 0..ROUNDS {
+        match trace(root, path, follow_last) {
+            Err(Errno::AGAIN) => {}
+            result => return result,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+fn trace(root: BorrowedFd<'_>, path: &[u8], follow_last: bool) -> Result<Vec<u8>, Errno> {
+    let mut here = Position { root, names: Vec::new(), directory: None };
+    let mut todo: Vec<Vec<u8>> = Vec::new();
+    let mut links = 0;
+    push_components(&mut todo, path);
+    while let Some(part) = todo.pop() {
+        let is_last = todo.is_empty();
+        match part.as_slice() {
+            b"" | b"." => {}
+            b".." => here.leave()?,
+            name if is_last => {
+                let target = match link_target(here.fd(), name) {
+                    Ok(target) => target.filter(|_| follow_last),
+                    Err(Errno::NOENT) => None,
+                    Err(error) => return Err(error),
+                };
+                match target {
+                    Some(target) => follow(&mut todo, &target, &mut links)?,
+                    None => here.names.push(name.to_vec()),
+                }
+            }
+            name => match here.enter(name) {
+                Ok(()) => {}
+                Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
+                    let target = link_target(here.fd(), name)?.ok_or(error)?;
+                    follow(&mut todo, &target, &mut links)?;
+                }
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    Ok(here.names.join(&b'/'))
+}
+
+fn is_link(fd: &OwnedFd) -> Result<bool, Errno> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Symlink)
+}
+
 enum Last {
     Opened(OwnedFd),
     Link(Vec<u8>),
@@ -185,7 +326,7 @@ fn open_last(
     match open_plain(directory, name, flags, mode) {
         Ok(fd) => {
             // With O_PATH a link itself is opened instead of failing.
-            if follows && FileType::from_raw_mode(fstat(&fd)?.st_mode) == FileType::Symlink {
+            if follows && is_link(&fd)? {
                 return match link_target(directory, name)? {
                     Some(target) => Ok(Last::Link(target)),
                     None => Err(Errno::AGAIN),

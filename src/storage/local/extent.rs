@@ -127,6 +127,36 @@ fn hint_next(file: BorrowedFd<'_>, offset: u64) {
 #[cfg(not(target_os = "linux"))]
 fn hint_next(_: BorrowedFd<'_>, _: u64) {}
 
+/// Up to `len` bytes from one file to the same place in another, as shared blocks
+/// where the file system can: how many; `None` where it cannot or the source ends.
+#[cfg(target_os = "linux")]
+pub(super) fn copy_within_kernel(
+    source: impl AsFd,
+    target: impl AsFd,
+    offset: u64,
+    len: u64,
+) -> Result<Option<u64>, Errno> {
+    let (mut from, mut to) = (offset, offset);
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let mut copy =
+        || rustix::fs::copy_file_range(&source, Some(&mut from), &target, Some(&mut to), len);
+    match retry_on_intr(&mut copy) {
+        Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(None),
+        Ok(count) => Ok(Some(count as u64)),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn copy_within_kernel(
+    _: impl AsFd,
+    _: impl AsFd,
+    _: u64,
+    _: u64,
+) -> Result<Option<u64>, Errno> {
+    Ok(None)
+}
+
 /// All of `data` at `offset`, or at the end of a file opened for appending.
 pub(super) fn write_all(
     file: impl AsFd,

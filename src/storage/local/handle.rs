@@ -54,6 +54,10 @@ impl ReadHandle for Reader {
         metadata_of(&self.file, &self.path)
     }
 
+    fn local_file(&self) -> Option<Arc<OwnedFd>> {
+        Some(self.file.clone())
+    }
+
     async fn set_attributes(&self, attributes: SetAttributes) -> Result<Metadata> {
         if attributes.size.is_some() {
             return Err(Error::new(
@@ -180,7 +184,12 @@ impl Writer {
             // Nothing to move: an open local file answers from memory.
             return self.shared.end(&self.file, how);
         }
+        let is_quick = match &self.shared.destination {
+            Destination::Target { .. } => true,
+            Destination::Temporary(temporary) => !temporary.must_copy(),
+        };
         if how == End::Commit
+            && is_quick
             && let Some(started) = self.pace.start_asking()
         {
             // One rename.
@@ -300,6 +309,21 @@ impl WriteHandle for Writer {
             written.map_err(|error| fail("write", &shared.path, error))
         })
         .await
+    }
+
+    async fn copy_from(
+        &self,
+        source: &dyn ReadHandle,
+        offset: u64,
+        len: u64,
+    ) -> Option<Result<u64>> {
+        let source = source.local_file()?;
+        let (file, shared) = (self.file.clone(), self.shared.clone());
+        let copied = offload(move || {
+            extent::copy_within_kernel(&*source, &*file, offset, len)
+                .map_err(|error| fail("copy into", &shared.path, error))
+        });
+        copied.await.transpose()
     }
 
     fn try_read_at(&self, offset: u64, buf: &mut [u8]) -> Option<Result<usize>> {

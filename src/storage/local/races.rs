@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use rustix::fs::{RenameFlags, renameat_with};
 
-use super::beneath::ComponentWise;
+use super::beneath::{ComponentWise, NameWise};
 use super::*;
 use crate::storage::conformance::{new_file, path, write};
 use crate::storage::{FileTime, Partial};
@@ -198,6 +198,16 @@ async fn swapped_links_lead_nowhere() {
 #[tokio::test]
 async fn swapped_links_lead_nowhere_without_openat2() {
     run(|_| Box::new(ComponentWise)).await;
+}
+
+#[tokio::test]
+async fn swapped_links_lead_nowhere_where_none_is_followed() {
+    run(beneath::best_without_links).await;
+}
+
+#[tokio::test]
+async fn swapped_links_lead_nowhere_where_none_is_followed_without_openat2() {
+    run(|_| Box::new(NameWise)).await;
 }
 
 /// What a server without confinement does: follow whatever is there.

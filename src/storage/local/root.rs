@@ -4,7 +4,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, readlinkat};
 use rustix::io::Errno;
 
-use super::beneath::{DIRECTORY, Resolve};
+use super::beneath::{self, DIRECTORY, Resolve};
 use crate::paths::StoragePath;
 
 /// An open directory and the way to resolve paths beneath it.
@@ -54,6 +54,22 @@ impl Root {
         Self { fd, resolver }
     }
 
+    /// The same directory, with paths on which no link is followed.
+    pub(super) fn without_links(&self) -> Result<Self, Errno> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?;
+        let resolver = beneath::best_without_links(fd.as_fd());
+        Ok(Self { fd, resolver })
+    }
+
+    /// Where `path` leads: see [`crate::storage::Storage::real_path`].
+    pub(super) fn real_path(
+        &self,
+        path: &StoragePath,
+        follow_last: bool,
+    ) -> Result<StoragePath, Errno> {
+        beneath::real_path(self.fd.as_fd(), path.as_bytes(), follow_last).map(StoragePath::new)
+    }
+
     /// Opens what `path` names, following links that stay beneath the root
     /// unless `flags` hold `NOFOLLOW`.
     pub(super) fn open(
@@ -88,6 +104,7 @@ impl Root {
         let mut parent = path.parent().as_bytes().to_vec();
         for _ in 0..MAX_LINKS {
             let target = match readlinkat(&place.directory, &place.name[..], Vec::new()) {
+                Ok(_) if !self.resolver.follows_links() => return Err(Errno::LOOP),
                 Ok(target) => target.into_bytes(),
                 Err(Errno::INVAL | Errno::NOENT) => return Ok(place),
                 Err(error) => return Err(error),

@@ -1,6 +1,6 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
-use super::beneath::ComponentWise;
+use super::beneath::{ComponentWise, NameWise};
 use super::*;
 use crate::storage::Partial;
 use crate::storage::conformance::{self, get, names, new_file, path, put, write};
@@ -287,6 +287,9 @@ async fn both_resolvers_agree() {
         link(&format!("chain-{}", n - 1), &format!("chain-{n}")).unwrap();
     }
     let (kernel, hand) = (by_kernel(&root), by_hand(&root));
+    let by_name = LocalStorage::open_with(&root, None, |_| Box::new(NameWise)).unwrap();
+    let unfollowing =
+        [kernel.root.without_links().unwrap(), Arc::into_inner(by_name.root).unwrap()];
     let mut paths: Vec<String> = vec![String::new(), "a".into(), "a/file".into(), "a/no".into()];
     for entry in std::fs::read_dir(&root).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -303,6 +306,23 @@ async fn both_resolvers_agree() {
                 fstat(&fd).map(|stat| (stat.st_dev, stat.st_ino))
             };
             assert_eq!(open(&hand), open(&kernel), "{text} with {flags:?}");
+            // Where the links are known, the same is reached without following any.
+            let follow_last = !flags.contains(OFlags::NOFOLLOW);
+            let followed = kernel.root.real_path(&path(&text), follow_last).and_then(|real| {
+                let [kernel, hand] = unfollowing.each_ref().map(|root| {
+                    let fd = root.open(&real, flags, Mode::empty())?;
+                    fstat(&fd).map(|stat| (stat.st_dev, stat.st_ino))
+                });
+                assert_eq!(kernel, hand, "{text} as {real} with {flags:?}");
+                kernel
+            });
+            assert_eq!(followed.ok(), open(&kernel).ok(), "{text} with {flags:?}");
+        }
+        // And a link that is met is refused.
+        let has_link = kernel.root.real_path(&path(&text), true).ok() != Some(path(&text));
+        for root in &unfollowing {
+            let opened = root.open(&path(&text), OFlags::PATH, Mode::empty());
+            assert!(!has_link || opened.is_err(), "{text}");
         }
     }
 }

@@ -72,7 +72,7 @@ pub async fn list_user_scans(
     admin: Admin<ScanQuotas>,
     binding: Data<Binding>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(quotas::list_user_scans(admin, binding).await)
+    quotas::list_user_scans(admin, binding).await
 }
 
 /// Older name of `POST /quotas/users/{username}/scan`.
@@ -118,7 +118,7 @@ pub async fn start_user_scan(
     )
 )]
 pub async fn set_user_usage(
-    _admin: Admin<ScanQuotas>,
+    admin: Admin<ScanQuotas>,
     binding: Data<Binding>,
     mode: Query<ModeQuery>,
     body: Body<UserUsage>,
@@ -128,7 +128,7 @@ pub async fn set_user_usage(
         used_quota_size: body.used_quota_size,
         used_quota_files: body.used_quota_files,
     };
-    quotas::change_user_usage(&binding.services, &body.username, usage, &mode).await
+    quotas::change_user_usage(&admin, &binding.services, &body.username, usage, &mode).await
 }
 
 /// Older name of `GET /quotas/folders/scans`.

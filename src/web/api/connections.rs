@@ -1,6 +1,7 @@
 //! Live sessions and their transfers: what is going on, and ending it.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actors::{KillOutcome, SessionReport};
 use serde::Serialize;
@@ -72,7 +73,7 @@ impl From<SessionReport> for ConnectionStatus {
     }
 }
 
-/// All sessions with their transfers.
+/// The sessions of all users that the caller may see, with their transfers.
 #[utoipa::path(
     get,
     path = "/api/v2/connections",
@@ -84,10 +85,18 @@ impl From<SessionReport> for ConnectionStatus {
         (status = 403, description = "The permission view_conns is missing", body = ApiResponse),
     )
 )]
-pub async fn list(_admin: Admin<ViewConnections>, binding: Data<Binding>) -> HttpResponse {
-    let sessions = binding.services.registry.list().await;
-    let sessions: Vec<ConnectionStatus> = sessions.into_iter().map(Into::into).collect();
-    HttpResponse::Ok().json(sessions)
+pub async fn list(
+    admin: Admin<ViewConnections>,
+    binding: Data<Binding>,
+) -> Result<HttpResponse, ApiError> {
+    let services = &binding.services;
+    let visible = services.users_of(&admin).names().await?;
+    let sessions = services.registry.list().await.into_iter();
+    let sessions: Vec<ConnectionStatus> = sessions
+        .filter(|session| visible.contains(&session.username))
+        .map(ConnectionStatus::from)
+        .collect();
+    Ok(HttpResponse::Ok().json(sessions))
 }
 
 /// Closes the connection that a session belongs to, with everything that goes on in it.
@@ -109,10 +118,21 @@ pub async fn delete(
     binding: Data<Binding>,
     connection_id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    match binding.services.registry.kill(&connection_id, admin.username()).await {
+    let services = &binding.services;
+    let not_found =
+        || ApiError::not_found(format!("connection \"{connection_id}\" does not exist"));
+    if admin.role().is_some() {
+        // Only what the list shows: a connection that nobody has logged in on yet
+        // belongs to no role.
+        let sessions = services.registry.list().await;
+        let session = sessions.iter().find(|session| *session.session_id == **connection_id);
+        let username = &session.ok_or_else(not_found)?.username;
+        services.users_of(&admin).get(username).await.map_err(|error| {
+            if error.status() == StatusCode::NOT_FOUND { not_found() } else { error }
+        })?;
+    }
+    match services.registry.kill(&connection_id, admin.username()).await {
         KillOutcome::Killed => Ok(ok("Connection closed")),
-        KillOutcome::NotFound => {
-            Err(ApiError::not_found(format!("connection \"{connection_id}\" does not exist")))
-        }
+        KillOutcome::NotFound => Err(not_found()),
     }
 }

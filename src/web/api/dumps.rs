@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query, block};
-use actors::{AccountId, KillReason};
+use actors::AccountId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -89,6 +89,7 @@ pub async fn dump(
         data.folders.retain(|_| wants("folders"));
         data.groups.retain(|_| wants("groups"));
         data.admins.retain(|_| wants("admins"));
+        data.roles.retain(|_| wants("roles"));
     }
     let json = backup::to_json(&data, indent)?;
     let log = logging::for_sender(&services.log, "httpd");
@@ -250,9 +251,15 @@ async fn loaded(
     for warning in &report.warnings {
         slog::warn!(log, "dump: {}", warning);
     }
-    if mode == LoadMode::AddOrUpdateAndDisconnect {
-        for username in &report.updated_users {
-            services.registry.kill_user(username, KillReason::AccountChanged).await;
+    let disconnect = mode == LoadMode::AddOrUpdateAndDisconnect;
+    for username in &report.updated_users {
+        match services.store.user(username).await {
+            Ok(Some(user)) => services.follow_change(&user, disconnect).await,
+            // Deleted meanwhile: whoever did so has ended its sessions.
+            Ok(None) => {}
+            Err(error) => {
+                slog::warn!(log, "sessions of user \"{}\" may go on: {}", username, error);
+            }
         }
     }
     if scan != ScanAfter::Nothing {

@@ -30,7 +30,7 @@ use crate::web::response::{ApiResponse, created, ok};
     )
 )]
 pub async fn list(
-    _admin: Admin<ManageFolders>,
+    admin: Admin<ManageFolders>,
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
 ) -> Result<HttpResponse, ApiError> {
@@ -38,7 +38,11 @@ pub async fn list(
     let services = &binding.services;
     services.store_settled_usage().await;
     let mut folders = services.store.folders(page.into()).await?;
-    folders.iter_mut().for_each(Folder::hide_confidential);
+    let visible = services.users_of(&admin).names().await?;
+    for folder in &mut folders {
+        folder.hide_confidential();
+        visible.retain(&mut folder.users);
+    }
     Ok(HttpResponse::Ok().json(folders))
 }
 
@@ -94,7 +98,8 @@ pub async fn get(
     let show_all = confidential.is_asked_by(&admin)?;
     let services = &binding.services;
     services.store_settled_usage().await;
-    let folder = found(services.store.folder(&name).await?, "folder", &name)?;
+    let mut folder = found(services.store.folder(&name).await?, "folder", &name)?;
+    services.users_of(&admin).names().await?.retain(&mut folder.users);
     Ok(HttpResponse::Ok().json(shown(folder, show_all)))
 }
 

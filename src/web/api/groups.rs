@@ -12,6 +12,7 @@ use crate::web::error::ApiError;
 use crate::web::paging::PagingQuery;
 use crate::web::query::Confidential;
 use crate::web::response::{ApiResponse, created, ok};
+use crate::web::scope::VisibleNames;
 
 /// All groups.
 #[utoipa::path(
@@ -29,7 +30,7 @@ use crate::web::response::{ApiResponse, created, ok};
     )
 )]
 pub async fn list(
-    _admin: Admin<ManageGroups>,
+    admin: Admin<ManageGroups>,
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
 ) -> Result<HttpResponse, ApiError> {
@@ -37,7 +38,11 @@ pub async fn list(
     let services = &binding.services;
     services.store_settled_usage().await;
     let mut groups = services.store.groups(page.into()).await?;
-    groups.iter_mut().for_each(Group::hide_confidential);
+    let visible = services.users_of(&admin).names().await?;
+    for group in &mut groups {
+        group.hide_confidential();
+        hide_others(group, &visible);
+    }
     Ok(HttpResponse::Ok().json(groups))
 }
 
@@ -93,7 +98,8 @@ pub async fn get(
     let show_all = confidential.is_asked_by(&admin)?;
     let services = &binding.services;
     services.store_settled_usage().await;
-    let group = found(services.store.group(&name).await?, "group", &name)?;
+    let mut group = found(services.store.group(&name).await?, "group", &name)?;
+    hide_others(&mut group, &services.users_of(&admin).names().await?);
     Ok(HttpResponse::Ok().json(shown(group, show_all)))
 }
 
@@ -146,14 +152,25 @@ pub async fn update(
     )
 )]
 pub async fn delete(
-    _admin: Admin<ManageGroups>,
+    admin: Admin<ManageGroups>,
     binding: Data<Binding>,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let store = &binding.services.store;
-    let group = found(store.group(&name).await?, "group", &name)?;
-    store.delete_group(&group.name).await?;
+    let services = &binding.services;
+    let group = found(services.store.group(&name).await?, "group", &name)?;
+    let deleted = services.store.delete_group(&group.name).await;
+    let told = format!("group {:?}: users are in it", group.name);
+    deleted.map_err(|error| services.users_of(&admin).told(error, &told))?;
     Ok(ok("Group deleted"))
+}
+
+/// Takes out the users that the caller may not see; then administrators are not the
+/// caller's business either.
+fn hide_others(group: &mut Group, visible: &VisibleNames) {
+    visible.retain(&mut group.users);
+    if !visible.are_all() {
+        group.admins.clear();
+    }
 }
 
 fn shown(mut group: Group, show_all: bool) -> Group {

@@ -8,6 +8,7 @@ pub mod dumps;
 pub mod folders;
 pub mod groups;
 pub mod quotas;
+pub mod roles;
 pub mod second_factor;
 pub mod status;
 pub mod tokens;

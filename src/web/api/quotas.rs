@@ -3,14 +3,16 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
-use actors::{AccountId, Scan, ScanRefused, ScanReport, SetMode, SetUsageError, Usage};
+use actors::{
+    AccountId, Scan, ScanRefused, ScanReport, SetMode, SetUsageError, Transferred, Usage,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::config::TrackQuota;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging;
-use crate::model::{Folder, QuotaUsage, User};
+use crate::model::{Folder, QuotaUsage, TransferQuotaUsage, User};
 use crate::web::api::found;
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, ScanQuotas};
@@ -34,7 +36,7 @@ pub struct FolderQuotaScan {
     pub start_time: u64,
 }
 
-/// The running scans of users.
+/// The running scans of users that the caller may see.
 #[utoipa::path(
     get,
     path = "/api/v2/quotas/users/scans",
@@ -46,18 +48,22 @@ pub struct FolderQuotaScan {
         (status = 403, description = "The permission quota_scans is missing", body = ApiResponse),
     )
 )]
-pub async fn list_user_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>) -> HttpResponse {
+pub async fn list_user_scans(
+    admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+) -> Result<HttpResponse, ApiError> {
+    let visible = binding.services.users_of(&admin).names().await?;
     let scans = binding.services.quota.scans().await;
     let scans: Vec<QuotaScan> = scans
         .into_iter()
         .filter_map(|ScanReport { account, started_unix_ms }| match account {
-            AccountId::User(name) => {
+            AccountId::User(name) if visible.contains(&name) => {
                 Some(QuotaScan { username: name.to_string(), start_time: started_unix_ms })
             }
-            AccountId::Folder(_) => None,
+            AccountId::User(_) | AccountId::Folder(_) => None,
         })
         .collect();
-    HttpResponse::Ok().json(scans)
+    Ok(HttpResponse::Ok().json(scans))
 }
 
 /// The running scans of folders.
@@ -103,13 +109,13 @@ pub async fn list_folder_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>
     )
 )]
 pub async fn start_user_scan(
-    _admin: Admin<ScanQuotas>,
+    admin: Admin<ScanQuotas>,
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let services = binding.services.clone();
     must_track(&services)?;
-    let user = found(services.store.effective_user(&username).await?, "user", &username)?.user;
+    let user = services.users_of(&admin).effective(&username).await?;
     let scan = begin(&services, AccountId::user(user.username.as_str())).await?;
     services.background.clone().spawn(async move { run_user_scan(&services, &user, scan).await });
     Ok(done(StatusCode::ACCEPTED, "Scan started"))
@@ -194,6 +200,21 @@ pub struct ModeQuery {
     mode: Option<String>,
 }
 
+impl ModeQuery {
+    fn checked(&self) -> Result<SetMode, ApiError> {
+        match self.mode.as_deref() {
+            None | Some("" | "reset") => Ok(SetMode::Reset),
+            Some("add") => Ok(SetMode::Add),
+            Some(_) => Err(ApiError::bad_request("mode: must be reset or add")),
+        }
+    }
+}
+
+fn amount(field: &str, value: i64) -> Result<u64, ApiError> {
+    u64::try_from(value)
+        .map_err(|_| ApiError::bad_request(format!("{field}: must not be negative")))
+}
+
 /// The values of `mode`, for the document.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -222,13 +243,13 @@ pub enum UsageMode {
     )
 )]
 pub async fn set_user_usage(
-    _admin: Admin<ScanQuotas>,
+    admin: Admin<ScanQuotas>,
     binding: Data<Binding>,
     username: Path<String>,
     mode: Query<ModeQuery>,
     body: Body<QuotaUsage>,
 ) -> Result<HttpResponse, ApiError> {
-    change_user_usage(&binding.services, &username, body.read().await?, &mode).await
+    change_user_usage(&admin, &binding.services, &username, body.read().await?, &mode).await
 }
 
 /// Sets or changes a folder's used quota.
@@ -259,15 +280,55 @@ pub async fn set_folder_usage(
     change_folder_usage(&binding.services, &name, body.read().await?, &mode).await
 }
 
+/// Sets or changes what a user has transferred.
+#[utoipa::path(
+    put,
+    path = "/api/v2/quotas/users/{username}/transfer-usage",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user"), ModeQuery),
+    request_body = TransferQuotaUsage,
+    responses(
+        (status = 200, description = "The usage was changed", body = ApiResponse),
+        (status = 400, description = "The body or the mode is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing, or usage is not tracked",
+            body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+    )
+)]
+pub async fn set_transfer_usage(
+    admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+    username: Path<String>,
+    mode: Query<ModeQuery>,
+    body: Body<TransferQuotaUsage>,
+) -> Result<HttpResponse, ApiError> {
+    let services = &binding.services;
+    let given = body.read().await?;
+    must_track(services)?;
+    let user = services.users_of(&admin).get(&username).await?;
+    let given = Transferred {
+        uploaded: amount("used_upload_data_transfer", given.used_upload_data_transfer)?,
+        downloaded: amount("used_download_data_transfer", given.used_download_data_transfer)?,
+    };
+    let account = AccountId::user(user.username.as_str());
+    match services.quota.set_transferred(account, given, mode.checked()?).await {
+        Ok(()) => Ok(ok("Quota updated")),
+        Err(refused) => Err(unavailable(refused)),
+    }
+}
+
 /// Changes the usage of the user called `username`.
 pub async fn change_user_usage(
+    admin: &Admin<ScanQuotas>,
     services: &Services,
     username: &str,
     given: QuotaUsage,
     mode: &ModeQuery,
 ) -> Result<HttpResponse, ApiError> {
     must_track(services)?;
-    let user = found(services.store.user(username).await?, "user", username)?;
+    let user = services.users_of(admin).get(username).await?;
     change(services, AccountId::user(user.username.as_str()), given, mode).await
 }
 
@@ -289,15 +350,7 @@ async fn change(
     given: QuotaUsage,
     mode: &ModeQuery,
 ) -> Result<HttpResponse, ApiError> {
-    let mode = match mode.mode.as_deref() {
-        None | Some("" | "reset") => SetMode::Reset,
-        Some("add") => SetMode::Add,
-        Some(_) => return Err(ApiError::bad_request("mode: must be reset or add")),
-    };
-    let amount = |field: &str, value: i64| {
-        u64::try_from(value)
-            .map_err(|_| ApiError::bad_request(format!("{field}: must not be negative")))
-    };
+    let mode = mode.checked()?;
     let usage = Usage {
         size: amount("used_quota_size", given.used_quota_size)?,
         files: amount("used_quota_files", given.used_quota_files)?,

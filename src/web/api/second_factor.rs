@@ -339,14 +339,15 @@ pub async fn disable_for_admin(
     )
 )]
 pub async fn disable_for_user(
-    _caller: Admin<DisableSecondFactors>,
+    caller: Admin<DisableSecondFactors>,
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    binding
-        .services
+    let services = &binding.services;
+    let user = services.users_of(&caller).get(&username).await?;
+    services
         .store
-        .change_user_second_factor(&username, |filters| {
+        .change_user_second_factor(&user.username, |filters| {
             require_enabled(filters.totp_config.enabled)?;
             filters.totp_config = UserTotpConfig::default();
             filters.recovery_codes = Vec::new();

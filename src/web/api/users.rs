@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::model::User;
-use crate::web::api::{found, locate};
+use crate::web::api::locate;
 use crate::web::app::Binding;
 use crate::web::auth::{AddUsers, Admin, DeleteUsers, EditUsers, ViewUsers};
 use crate::web::body::Body;
@@ -16,7 +16,7 @@ use crate::web::paging::PagingQuery;
 use crate::web::query::{Confidential, switch};
 use crate::web::response::{ApiResponse, created, ok};
 
-/// All users.
+/// All users that the caller may see: with a role, those that have the same.
 #[utoipa::path(
     get,
     path = "/api/v2/users",
@@ -31,19 +31,19 @@ use crate::web::response::{ApiResponse, created, ok};
     )
 )]
 pub async fn list(
-    _admin: Admin<ViewUsers>,
+    admin: Admin<ViewUsers>,
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let page = paging.page()?;
     let services = &binding.services;
     services.store_settled_usage().await;
-    let mut users = services.store.users(page.into()).await?;
+    let mut users = services.users_of(&admin).list(page.into()).await?;
     users.iter_mut().for_each(User::hide_confidential);
     Ok(HttpResponse::Ok().json(users))
 }
 
-/// Adds a user.
+/// Adds a user. It gets the role of the caller; who has none may choose any.
 #[utoipa::path(
     post,
     path = "/api/v2/users",
@@ -55,7 +55,8 @@ pub async fn list(
         (status = 201, description = "The new user; Location says where it is", body = User),
         (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
-        (status = 403, description = "The permission add_users is missing", body = ApiResponse),
+        (status = 403, description = "The permission add_users is missing, or the role is another",
+            body = ApiResponse),
         (status = 409, description = "The name is taken", body = ApiResponse),
     )
 )]
@@ -68,7 +69,7 @@ pub async fn create(
     let show_all = confidential.is_asked_by(&admin)?;
     let mut user = body.read().await?;
     user.keep_second_factor_of(&User::default());
-    let user = binding.services.store.add_user(user).await?;
+    let user = binding.services.users_of(&admin).add(user).await?;
     Ok(created(locate("users", &user.username), &shown(user, show_all)))
 }
 
@@ -95,7 +96,7 @@ pub async fn get(
     let show_all = confidential.is_asked_by(&admin)?;
     let services = &binding.services;
     services.store_settled_usage().await;
-    let user = found(services.store.user(&username).await?, "user", &username)?;
+    let user = services.users_of(&admin).get(&username).await?;
     Ok(HttpResponse::Ok().json(shown(user, show_all)))
 }
 
@@ -103,7 +104,8 @@ pub async fn get(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UpdateQuery {
-    /// 1 closes the user's sessions once the change is stored.
+    /// 1 closes the user's sessions once the change is stored. Those of a user who may not
+    /// be connected any more are closed in any case.
     #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
     disconnect: Option<String>,
 }
@@ -121,12 +123,13 @@ pub struct UpdateQuery {
         (status = 200, description = "The user was changed", body = ApiResponse),
         (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
-        (status = 403, description = "The permission edit_users is missing", body = ApiResponse),
+        (status = 403, description = "The permission edit_users is missing, or the role is another",
+            body = ApiResponse),
         (status = 404, description = "There is no such user", body = ApiResponse),
     )
 )]
 pub async fn update(
-    _admin: Admin<EditUsers>,
+    admin: Admin<EditUsers>,
     binding: Data<Binding>,
     username: Path<String>,
     query: Query<UpdateQuery>,
@@ -134,14 +137,13 @@ pub async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let disconnect = switch("disconnect", query.disconnect.as_deref())?;
     let services = &binding.services;
-    let stored = found(services.store.user(&username).await?, "user", &username)?;
+    let users = services.users_of(&admin);
+    let stored = users.get(&username).await?;
     let mut user = body.read().await?;
     user.keep_second_factor_of(&stored);
     user.username = stored.username;
-    let user = services.store.update_user(user).await?;
-    if disconnect {
-        services.registry.kill_user(&user.username, KillReason::AccountChanged).await;
-    }
+    let user = users.replace(user).await?;
+    services.follow_change(&user, disconnect).await;
     Ok(ok("User updated"))
 }
 
@@ -160,14 +162,15 @@ pub async fn update(
     )
 )]
 pub async fn delete(
-    _admin: Admin<DeleteUsers>,
+    admin: Admin<DeleteUsers>,
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let services = &binding.services;
-    let user = found(services.store.user(&username).await?, "user", &username)?;
-    services.store.delete_user(&user.username).await?;
-    services.registry.kill_user(&user.username, KillReason::AccountChanged).await;
+    let users = services.users_of(&admin);
+    let user = users.get(&username).await?;
+    users.delete(&user.username).await?;
+    services.registry.kill_user(&user.username, KillReason::AccountDeleted).await;
     services.quota.forget(AccountId::user(user.username)).await;
     Ok(ok("User deleted"))
 }

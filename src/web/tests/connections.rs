@@ -9,14 +9,14 @@ use super::harness::Server;
 const CONNECTIONS: &str = "/api/v2/connections";
 
 /// An SFTP session of `username` that is uploading.
-struct Uploader {
-    connection: Connection,
-    session: SessionHandle,
+pub(super) struct Uploader {
+    pub(super) connection: Connection,
+    pub(super) session: SessionHandle,
     meter: Meter,
     _transfer: Transfer,
 }
 
-async fn uploader(server: &Server, username: &str) -> Uploader {
+pub(super) async fn uploader(server: &Server, username: &str) -> Uploader {
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
     let admission = Admission {
         peer: address("198.51.100.9:5000"),
@@ -30,6 +30,7 @@ async fn uploader(server: &Server, username: &str) -> Uploader {
         username: username.into(),
         max_sessions: 0,
         client_version: "SSH-2.0-OpenSSH_9.9".to_owned(),
+        end: None,
     };
     registry.logged_in(connection.id(), login).await.expect("logged in");
     let session = connection.open_session(Protocol::Sftp).await.expect("a session");
@@ -132,7 +133,32 @@ async fn deleting_a_user_closes_its_sessions() {
     root.post("/api/v2/users", user).await.object(201);
     let alice = uploader(&server, "alice").await;
     root.delete("/api/v2/users/alice").await.done(200);
-    assert_eq!(alice.connection.kill_switch().reason(), Some(KillReason::AccountChanged));
+    assert_eq!(alice.connection.kill_switch().reason(), Some(KillReason::AccountDeleted));
+}
+
+#[actix_web::test]
+async fn a_user_who_may_not_be_connected_any_more_loses_its_sessions_unasked() {
+    let weekday = chrono::Utc::now().format("%w").to_string().parse::<i32>().expect("a day");
+    let past = json!([{"day_of_week": (weekday + 3) % 7, "from": "00:00", "to": "23:59"}]);
+    let table = [
+        (json!({"status": 0}), KillReason::AccountDisabled),
+        (json!({"expiration_date": 1000}), KillReason::AccountExpired),
+        (json!({"filters": {"access_time": past}}), KillReason::AccessTimeOver),
+    ];
+    for (changes, reason) in table {
+        let server = Server::start().await;
+        let root = server.root().await;
+        let mut user = json!({
+            "username": "alice", "status": 1, "home_dir": "/srv/alice", "permissions": {"/": ["*"]}
+        });
+        root.post("/api/v2/users", user.clone()).await.object(201);
+        let alice = uploader(&server, "alice").await;
+        for (key, value) in changes.as_object().expect("changes") {
+            user[key] = value.clone();
+        }
+        root.put("/api/v2/users/alice", user).await.done(200);
+        assert_eq!(alice.connection.kill_switch().reason(), Some(reason));
+    }
 }
 
 #[actix_web::test]

@@ -129,7 +129,12 @@ async fn a_load_can_close_sessions_and_scan_afterwards() {
     };
     let registry = &server.actors.registry;
     let connection = registry.admit(admission).await.expect("admitted");
-    let login = Login { username: "alice".into(), max_sessions: 0, client_version: String::new() };
+    let login = Login {
+        username: "alice".into(),
+        max_sessions: 0,
+        client_version: String::new(),
+        end: None,
+    };
     registry.logged_in(connection.id(), login).await.expect("logged in");
 
     let dump = dump(&root).await;

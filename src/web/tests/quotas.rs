@@ -103,6 +103,49 @@ async fn usage_is_set_or_added_to() {
 }
 
 #[actix_web::test]
+async fn transferred_data_is_set_or_added_to() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    add_alice_and_archive(&root).await;
+    let path = "/api/v2/quotas/users/alice/transfer-usage";
+    let given = |uploaded: i64, downloaded: i64| json!({"used_upload_data_transfer": uploaded, "used_download_data_transfer": downloaded});
+    let transferred = async || {
+        let answer = root.get("/api/v2/users/alice").await;
+        let number = |field: &str| answer.object(200)[field].as_i64().unwrap_or(0);
+        (number("used_upload_data_transfer"), number("used_download_data_transfer"))
+    };
+    let table = [
+        ("", given(1000, 5), (1000, 5)),
+        ("?mode=add", given(10, 1), (1010, 6)),
+        ("?mode=reset", given(7, 2), (7, 2)),
+        ("", json!({"used_download_data_transfer": 9}), (0, 9)),
+    ];
+    for (query, body, want) in table {
+        root.put(&format!("{path}{query}"), body).await.done(200);
+        assert_eq!(transferred().await, want, "{query}");
+    }
+    let wrong = [
+        ("?mode=double", given(1, 1), "mode"),
+        ("", given(-1, 1), "used_upload_data_transfer"),
+        ("", given(1, -1), "used_download_data_transfer"),
+    ];
+    for (query, body, field) in wrong {
+        let answer = root.put(&format!("{path}{query}"), body).await;
+        assert!(answer.refused(400).starts_with(field), "{}", answer.text);
+    }
+    assert_eq!(transferred().await, (0, 9));
+    root.put("/api/v2/quotas/users/nobody/transfer-usage", given(1, 1)).await.refused(404);
+    let clerk = server.admin_with("clerk", &["view_users", "edit_users"]).await;
+    clerk.put(path, given(1, 1)).await.refused(403);
+
+    let options = Options { track_quota: TrackQuota::Off, ..Options::default() };
+    let server = Server::with(options).await;
+    let root = server.root().await;
+    add_alice_and_archive(&root).await;
+    root.put(path, given(1, 1)).await.refused(403);
+}
+
+#[actix_web::test]
 async fn a_read_shows_what_was_just_uploaded() {
     let server = Server::start().await;
     let root = server.root().await;

@@ -125,7 +125,7 @@ async fn a_wrong_user_is_refused_naming_the_field() {
         ("filters", json!({"allowed_ip": ["not a network"]})),
         ("filters", json!({"denied_protocols": ["SMTP"]})),
         ("groups", json!([{"name": "g", "type": 1}])),
-        ("total_data_transfer", json!(5)),
+        ("total_data_transfer", json!(-5)),
     ] {
         let answer = root.post(USERS, with(user("alice"), field, value.clone())).await;
         let told = answer.refused(400);

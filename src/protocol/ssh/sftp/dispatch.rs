@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use chrono::Local;
 
-use super::engine::Shared;
+use super::engine::{Reply, Shared};
 use super::handles::{self, Directory, Handle, MAX_HANDLES, Open};
 use super::names;
 use super::packet::{
@@ -64,7 +64,7 @@ fn name_only(id: u32, path: &[u8]) -> Bytes {
 }
 
 /// Carries out one packet; its one reply.
-pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Bytes {
+pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Reply {
     let shared = &*shared;
     let (id, request) = match packet::decode(&packet) {
         Ok(decoded) => decoded,
@@ -74,7 +74,7 @@ pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Bytes {
                 // The framer lets no such packet through.
                 Malformed::Length(_) => 0,
             };
-            return packet::status_reply(id, StatusCode::BadMessage, "malformed packet");
+            return packet::status_reply(id, StatusCode::BadMessage, "malformed packet").into();
         }
     };
     let started = Instant::now();
@@ -84,14 +84,15 @@ pub(super) async fn answer(shared: Arc<Shared>, packet: Bytes) -> Bytes {
         Request::Write { handle, offset, data } => {
             // Shares the packet's memory instead of copying.
             let data = packet.slice_ref(data);
-            write(shared, handle, offset, data).await.map(|()| ok(id))
+            write(shared, handle, offset, data).await.map(|()| ok(id).into())
         }
-        request => carry_out(shared, id, request).await,
+        Request::Read { handle, offset, len } => read(shared, id, handle, offset, len).await,
+        request => carry_out(shared, id, request).await.map(Reply::from),
     };
     if is_measured {
         shared.metrics.sftp_request(started.elapsed());
     }
-    outcome.unwrap_or_else(|error| refusal(shared, id, &error))
+    outcome.unwrap_or_else(|error| refusal(shared, id, &error).into())
 }
 
 fn ok(id: u32) -> Bytes {
@@ -115,11 +116,10 @@ async fn carry_out(shared: &Shared, id: u32, request: Request<'_>) -> Result<Byt
             return open(shared, id, path(raw), flags, attributes).await;
         }
         Request::Close { handle } => close(shared, handle).await?,
-        Request::Read { handle, offset, len } => {
-            return read(shared, id, handle, offset, len).await;
+        // Taken by `answer`, which has the packet's memory, and whose replies have a pace.
+        Request::Read { .. } | Request::Write { .. } => {
+            return Err(Error::internal("data reached the wrong place"));
         }
-        // Taken by `answer`, which has the packet's memory.
-        Request::Write { .. } => return Err(Error::internal("write reached the wrong place")),
         Request::Lstat { path: raw } => {
             let metadata = session.lstat(&path(raw)).await?;
             return Ok(packet::attributes_reply(id, &names::attributes(&metadata)));
@@ -247,18 +247,21 @@ async fn read(
     handle: Option<HandleId>,
     offset: u64,
     len: u32,
-) -> Result<Bytes> {
+) -> Result<Reply> {
     let handle = shared.handles.get(handle)?;
     let len = (len as usize).min(MAX_DATA);
     // Cached data costs no change of threads here either.
     if let Some(reply) = read_now(&handle, id, offset, len)? {
-        return Ok(reply);
+        return Ok(reply.into());
     }
-    let data = read_at(&handle, offset, len).await?;
+    let (data, pace) = match &handle.open {
+        Open::Download(download) => download.read_paced(offset, len).await?,
+        Open::Upload(_) | Open::Directory(_) => (read_at(&handle, offset, len).await?, None),
+    };
     if data.is_empty() {
-        return Ok(end_of_file(id));
+        return Ok(end_of_file(id).into());
     }
-    Ok(packet::data_reply(id, &data))
+    Ok(Reply { bytes: packet::data_reply(id, &data), pace })
 }
 
 /// The reply to a READ that needs no waiting.

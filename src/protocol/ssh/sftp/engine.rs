@@ -19,7 +19,9 @@
 //!
 //! **Bounded bytes.** Requests queue up to [`INPUT_BUDGET`], then `receive` holds the
 //! session back, which is what slows a client down: the SSH library enlarges the
-//! window on receipt, not on consumption. Replies queue up to [`OUTPUT_BUDGET`], then
+//! window on receipt, not on consumption. Held back is the whole connection. So it is
+//! held back early where that slows an upload with a bandwidth limit, for a moment at a
+//! time; and late, where another channel would suffer. Replies queue up to [`OUTPUT_BUDGET`], then
 //! the worker stops. When both are full the client is not reading its replies, and the
 //! WINDOW_ADJUST that would free us is behind the data we refuse to read; so then
 //! `receive` reads on, up to [`INPUT_LIMIT`], where a client that sends and never
@@ -29,6 +31,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use actors::{KillSwitch, SessionHandle};
 use async_trait::async_trait;
@@ -44,10 +47,21 @@ use super::packet::{self, Framer, MAX_DATA, Malformed, Request, StatusCode};
 use super::status::to_status;
 use crate::metrics::Metrics;
 use crate::paths::VirtualPath;
-use crate::vfs::Session;
+use crate::vfs::{Pace, Session};
 
 /// Bytes of queued requests above which a client is held back.
 pub const INPUT_BUDGET: usize = 1024 * 1024;
+
+/// The same while the connection has other channels: more than OpenSSH's client has
+/// under way, so that a slow upload holds up nobody but itself.
+pub const SHARED_INPUT_BUDGET: usize = 4 * 1024 * 1024;
+
+/// The least it is, however slow the uploads of an account may be.
+const LEAST_INPUT_BUDGET: usize = 64 * 1024;
+
+/// How long a packet of the connection is held back by one slow channel, below
+/// [`SHARED_INPUT_BUDGET`]: a client's keepalives and new channels wait behind it.
+const LONGEST_HOLD: Duration = Duration::from_secs(1);
 
 /// Bytes of queued requests that end the channel: the client does not read replies.
 pub const INPUT_LIMIT: usize = 8 * 1024 * 1024;
@@ -134,6 +148,8 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     kill: KillSwitch,
     outlet: Arc<dyn Outlet>,
+    /// At most [`INPUT_BUDGET`].
+    input_budget: usize,
     queue: Mutex<VecDeque<Job>>,
     /// Cost of what is queued or being worked on.
     queued: AtomicUsize,
@@ -162,14 +178,28 @@ enum Job {
     },
 }
 
-type Answer = BoxFuture<'static, Bytes>;
+type Answer = BoxFuture<'static, Reply>;
+
+/// A reply, and when its bytes may leave if not at once.
+pub(super) struct Reply {
+    pub(super) bytes: Bytes,
+    pub(super) pace: Option<Pace>,
+}
+
+impl From<Bytes> for Reply {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, pace: None }
+    }
+}
 
 #[derive(Default)]
 struct Out {
-    replies: VecDeque<Bytes>,
+    replies: VecDeque<Reply>,
     bytes: usize,
     /// The pump holds a reply that is not in `replies` any more.
     sending: bool,
+    /// The pump waits for a bandwidth limit, and not for the client.
+    pacing: bool,
     /// Replies given to the outlet or waiting for it.
     handed: u64,
     /// Of these, how many the SSH session is known to have taken.
@@ -222,22 +252,22 @@ impl Shared {
     }
 
     /// Sends a reply from the worker: straight to the session if it has room.
-    fn reply(&self, reply: Bytes) {
+    fn reply(&self, reply: Reply) {
         let mut out = lock(&self.out);
         out.handed += 1;
-        let reply = if out.replies.is_empty() && !out.sending {
-            match self.outlet.try_send(reply) {
+        let reply = if out.replies.is_empty() && !out.sending && reply.pace.is_none() {
+            match self.outlet.try_send(reply.bytes) {
                 Ok(()) => return,
                 Err(TrySend::Gone) => {
                     drop(out);
                     return self.session_gone();
                 }
-                Err(TrySend::Full(reply)) => reply,
+                Err(TrySend::Full(bytes)) => Reply::from(bytes),
             }
         } else {
             reply
         };
-        out.bytes += reply.len();
+        out.bytes += reply.bytes.len();
         out.replies.push_back(reply);
         drop(out);
         self.out_arrived.notify_one();
@@ -256,13 +286,16 @@ impl Shared {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Waits until the client may send more.
-    async fn input_room(&self) -> Result<(), ChannelError> {
+    /// Waits until the client may send more. `is_alone`: no other channel of the
+    /// connection waits with it.
+    async fn input_room(&self, is_alone: bool) -> Result<(), ChannelError> {
+        let budget = if is_alone { self.input_budget } else { SHARED_INPUT_BUDGET };
+        if self.queued.load(Ordering::Acquire) <= budget {
+            return Ok(());
+        }
+        let held = tokio::time::sleep(LONGEST_HOLD);
+        tokio::pin!(held);
         loop {
-            let queued = self.queued.load(Ordering::Acquire);
-            if queued <= INPUT_BUDGET {
-                return Ok(());
-            }
             let progress = self.progress.notified();
             tokio::pin!(progress);
             progress.as_mut().enable();
@@ -271,11 +304,12 @@ impl Shared {
                 return Err(ChannelError::RepliesNotRead);
             }
             let stalled = self.out_stalled.load(Ordering::Acquire);
-            if queued <= INPUT_BUDGET || stalled || self.is_gone() {
+            if queued <= budget || stalled || self.is_gone() {
                 return Ok(());
             }
             tokio::select! {
                 () = progress => {}
+                () = &mut held, if queued <= SHARED_INPUT_BUDGET => return Ok(()),
                 () = self.kill.fired() => return Ok(()),
             }
         }
@@ -284,14 +318,16 @@ impl Shared {
     /// Waits until replies may be produced again.
     async fn output_room(&self) {
         loop {
-            if self.is_gone() || lock(&self.out).bytes <= OUTPUT_BUDGET {
-                if self.out_stalled.swap(false, Ordering::AcqRel) {
-                    self.progress.notify_waiters();
-                }
-                return;
-            }
-            if !self.out_stalled.swap(true, Ordering::AcqRel) {
+            let (has_room, is_pacing) = {
+                let out = lock(&self.out);
+                (out.bytes <= OUTPUT_BUDGET, out.pacing)
+            };
+            let is_stalled = !has_room && !is_pacing && !self.is_gone();
+            if self.out_stalled.swap(is_stalled, Ordering::AcqRel) != is_stalled {
                 self.progress.notify_waiters();
+            }
+            if has_room || self.is_gone() {
+                return;
             }
             self.out_room.notified().await;
         }
@@ -318,6 +354,10 @@ impl Channel {
         metrics: Arc<Metrics>,
         log: slog::Logger,
     ) -> Self {
+        let enough = |rate: u64| usize::try_from(rate / 10).unwrap_or(usize::MAX);
+        let input_budget = session
+            .upload_rate()
+            .map_or(INPUT_BUDGET, |rate| enough(rate).clamp(LEAST_INPUT_BUDGET, INPUT_BUDGET));
         let shared = Arc::new(Shared {
             start_directory: session.start_directory(),
             session,
@@ -327,6 +367,7 @@ impl Channel {
             metrics,
             kill,
             outlet,
+            input_budget,
             queue: Mutex::default(),
             queued: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
@@ -351,10 +392,11 @@ impl Channel {
     }
 
     /// Takes channel data. Returns when the client may send more, or with the reason
-    /// to close the channel.
+    /// to close the channel. `is_alone`: the connection has no other channel.
     pub async fn receive(
         &mut self,
         data: &[u8],
+        is_alone: bool,
         out: &mut impl Inline,
     ) -> Result<(), ChannelError> {
         let Self { framer, initialised, shared } = self;
@@ -383,7 +425,7 @@ impl Channel {
             }
             Ok(())
         })?;
-        shared.input_room().await
+        shared.input_room(is_alone).await
     }
 
     /// The client will send nothing more; queued requests are still carried out,
@@ -410,7 +452,8 @@ fn begin(shared: &Arc<Shared>, packet: &[u8], out: &mut impl Inline) {
     // Nobody is woken by this poll: the worker polls again as soon as it has the future.
     let mut context = Context::from_waker(Waker::noop());
     match answer.as_mut().poll(&mut context) {
-        Poll::Ready(reply) => out.send(reply),
+        Poll::Ready(Reply { bytes, pace: None }) => out.send(bytes),
+        Poll::Ready(reply) => shared.reply(reply),
         Poll::Pending => shared.enqueue(Job::Begun { group, answer, len }, len),
     }
 }
@@ -514,8 +557,8 @@ async fn serve(shared: &Arc<Shared>) -> bool {
 }
 
 async fn work(shared: &Arc<Shared>) {
-    let mut in_flight: FuturesOrdered<BoxFuture<'static, (Bytes, usize)>> = FuturesOrdered::new();
-    let done = |(reply, len): (Bytes, usize)| {
+    let mut in_flight: FuturesOrdered<BoxFuture<'static, (Reply, usize)>> = FuturesOrdered::new();
+    let done = |(reply, len): (Reply, usize)| {
         shared.reply(reply);
         shared.finished(len);
     };
@@ -588,12 +631,16 @@ async fn pump(shared: &Shared) {
             }
             continue;
         };
-        let len = reply.len();
-        let sent = shared.outlet.send(reply).await;
+        let len = reply.bytes.len();
+        let sent = match reply.pace {
+            None => shared.outlet.send(reply.bytes).await,
+            Some(pace) => send_paced(shared, reply.bytes, pace).await,
+        };
         {
             let mut out = lock(&shared.out);
             out.bytes = out.bytes.saturating_sub(len);
             out.sending = false;
+            out.pacing = false;
         }
         shared.out_room.notify_one();
         if sent.is_err() {
@@ -601,6 +648,27 @@ async fn pump(shared: &Shared) {
             return;
         }
     }
+}
+
+/// Sends a reply in pieces, each at its moment.
+async fn send_paced(shared: &Shared, mut left: Bytes, mut pace: Pace) -> Result<(), Gone> {
+    let mut sent = 0;
+    while !left.is_empty() {
+        lock(&shared.out).pacing = true;
+        let piece = left.split_to(pace.next(sent, left.len()).await.min(left.len()));
+        sent += piece.len();
+        match shared.outlet.try_send(piece) {
+            Ok(()) => {}
+            Err(TrySend::Gone) => return Err(Gone),
+            Err(TrySend::Full(piece)) => {
+                // Now it is the client who is slow, and the worker has to know.
+                lock(&shared.out).pacing = false;
+                shared.out_room.notify_one();
+                shared.outlet.send(piece).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Waits until the pump has nothing left.

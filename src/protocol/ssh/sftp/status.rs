@@ -13,6 +13,9 @@ pub fn to_status(error: &Error) -> (StatusCode, &'static str) {
         ErrorKind::PermissionDenied | ErrorKind::Unauthenticated => {
             (StatusCode::PermissionDenied, "permission denied")
         }
+        ErrorKind::DownloadQuotaExceeded => {
+            (StatusCode::PermissionDenied, "permission denied: the data transfer limit is reached")
+        }
         ErrorKind::QuotaExceeded => {
             (StatusCode::Failure, "failure: denying write due to space limit")
         }

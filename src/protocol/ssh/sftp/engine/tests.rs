@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use actors::ports::{HookRunner, Verdict};
 use actors::{
     AccountId, Admission, BoxError, Connection, Event, KillReason, Login, Ports, Protocol,
-    Supervisor, SupervisorConfig, Usage, UsageDelta, UsageStore,
+    Supervisor, SupervisorConfig, Transferred, TransferredDelta, Usage, UsageDelta, UsageStore,
 };
 
 use super::*;
@@ -26,6 +26,14 @@ impl UsageStore for Nothing {
     }
 
     async fn set(&self, _: &AccountId, _: Usage) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    async fn load_transferred(&self, _: &AccountId) -> Result<Transferred, BoxError> {
+        Ok(Transferred::default())
+    }
+
+    async fn add_transferred(&self, _: Vec<(AccountId, TransferredDelta)>) -> Result<(), BoxError> {
         Ok(())
     }
 }
@@ -79,7 +87,12 @@ async fn channel(home: &std::path::Path) -> (Channel, Connection) {
         "username": "alice", "status": 1, "home_dir": home, "permissions": {"/": ["*"]},
     });
     let user: Arc<User> = Arc::new(serde_json::from_value(user).unwrap());
-    let login = Login { username: "alice".into(), max_sessions: 0, client_version: String::new() };
+    let login = Login {
+        username: "alice".into(),
+        max_sessions: 0,
+        client_version: String::new(),
+        end: None,
+    };
     actors.registry.logged_in(connection.id(), login).await.unwrap();
     let entry = connection.open_session(Protocol::Sftp).await.unwrap();
     let log = slog::Logger::root(slog::Discard, slog::o!());
@@ -121,10 +134,10 @@ async fn a_killed_channel_lets_go_of_its_session_whatever_it_has_begun() {
     for _ in 0..20 {
         let (mut channel, connection) = channel(home.path()).await;
         let init = packet(b"\x01\0\0\0\x03");
-        channel.receive(&init, &mut Sink).await.unwrap();
+        channel.receive(&init, true, &mut Sink).await.unwrap();
         // REMOVE goes to the blocking pool, so it has to wait.
         let remove = packet(b"\x0d\0\0\0\x01\0\0\0\x05/none");
-        channel.receive(&remove, &mut Sink).await.unwrap();
+        channel.receive(&remove, true, &mut Sink).await.unwrap();
         connection.kill_switch().fire(KillReason::Shutdown);
         assert!(ended(&channel).await, "the session is still held");
     }
@@ -134,12 +147,12 @@ async fn a_killed_channel_lets_go_of_its_session_whatever_it_has_begun() {
 async fn a_client_that_goes_on_after_its_end_is_not_heard() {
     let home = tempfile::tempdir().unwrap();
     let (mut channel, _connection) = channel(home.path()).await;
-    channel.receive(&packet(b"\x01\0\0\0\x03"), &mut Sink).await.unwrap();
+    channel.receive(&packet(b"\x01\0\0\0\x03"), true, &mut Sink).await.unwrap();
     channel.end_of_input();
     // MKDIR, before and after the worker has left.
     let mkdir = packet(b"\x0e\0\0\0\x01\0\0\0\x02/d\0\0\0\0");
-    channel.receive(&mkdir, &mut Sink).await.unwrap();
+    channel.receive(&mkdir, true, &mut Sink).await.unwrap();
     assert!(ended(&channel).await);
-    channel.receive(&mkdir, &mut Sink).await.unwrap();
+    channel.receive(&mkdir, true, &mut Sink).await.unwrap();
     assert!(!home.path().join("d").exists());
 }

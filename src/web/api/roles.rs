@@ -1,0 +1,140 @@
+//! Roles: which administrators look after which users.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+
+use crate::model::Role;
+use crate::web::api::{found, locate};
+use crate::web::app::Binding;
+use crate::web::auth::{Admin, ManageRoles};
+use crate::web::body::Body;
+use crate::web::error::ApiError;
+use crate::web::paging::PagingQuery;
+use crate::web::response::{ApiResponse, created, ok};
+
+/// All roles.
+#[utoipa::path(
+    get,
+    path = "/api/v2/roles",
+    tag = "roles",
+    security(("BearerAuth" = [])),
+    params(PagingQuery),
+    responses(
+        (status = 200, description = "The roles in the order of their names", body = [Role]),
+        (status = 400, description = "A parameter is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
+    )
+)]
+pub async fn list(
+    _admin: Admin<ManageRoles>,
+    binding: Data<Binding>,
+    paging: Query<PagingQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let page = paging.page()?;
+    Ok(HttpResponse::Ok().json(binding.services.store.roles(page.into()).await?))
+}
+
+/// Adds a role, which nobody has yet.
+#[utoipa::path(
+    post,
+    path = "/api/v2/roles",
+    tag = "roles",
+    security(("BearerAuth" = [])),
+    request_body = Role,
+    responses(
+        (status = 201, description = "The new role; Location says where it is", body = Role),
+        (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
+        (status = 409, description = "The name is taken", body = ApiResponse),
+    )
+)]
+pub async fn create(
+    _admin: Admin<ManageRoles>,
+    binding: Data<Binding>,
+    body: Body<Role>,
+) -> Result<HttpResponse, ApiError> {
+    let role = binding.services.store.add_role(body.read().await?).await?;
+    Ok(created(locate("roles", &role.name), &role))
+}
+
+/// One role with the names of the users and administrators that have it.
+#[utoipa::path(
+    get,
+    path = "/api/v2/roles/{name}",
+    tag = "roles",
+    security(("BearerAuth" = [])),
+    params(("name" = String, Path, description = "The name of the role")),
+    responses(
+        (status = 200, description = "The role", body = Role),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
+        (status = 404, description = "There is no such role", body = ApiResponse),
+    )
+)]
+pub async fn get(
+    _admin: Admin<ManageRoles>,
+    binding: Data<Binding>,
+    name: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let role = found(binding.services.store.role(&name).await?, "role", &name)?;
+    Ok(HttpResponse::Ok().json(role))
+}
+
+/// Replaces a role: what is left out gets its default. Who has it stays.
+#[utoipa::path(
+    put,
+    path = "/api/v2/roles/{name}",
+    tag = "roles",
+    security(("BearerAuth" = [])),
+    params(("name" = String, Path, description = "The name of the role")),
+    request_body = Role,
+    responses(
+        (status = 200, description = "The role was changed", body = ApiResponse),
+        (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
+        (status = 404, description = "There is no such role", body = ApiResponse),
+    )
+)]
+pub async fn update(
+    _admin: Admin<ManageRoles>,
+    binding: Data<Binding>,
+    name: Path<String>,
+    body: Body<Role>,
+) -> Result<HttpResponse, ApiError> {
+    let store = &binding.services.store;
+    let stored = found(store.role(&name).await?, "role", &name)?;
+    let mut role = body.read().await?;
+    role.name = stored.name;
+    store.update_role(role).await?;
+    Ok(ok("Role updated"))
+}
+
+/// Deletes a role and takes it from its users. As long as an administrator has it,
+/// it stays: without it that administrator would see everybody's users.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/roles/{name}",
+    tag = "roles",
+    security(("BearerAuth" = [])),
+    params(("name" = String, Path, description = "The name of the role")),
+    responses(
+        (status = 200, description = "The role is gone", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
+        (status = 404, description = "There is no such role", body = ApiResponse),
+        (status = 409, description = "An administrator has it", body = ApiResponse),
+    )
+)]
+pub async fn delete(
+    _admin: Admin<ManageRoles>,
+    binding: Data<Binding>,
+    name: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let store = &binding.services.store;
+    let role = found(store.role(&name).await?, "role", &name)?;
+    store.delete_role(&role.name).await?;
+    Ok(ok("Role deleted"))
+}

@@ -1,0 +1,180 @@
+//! Which users an administrator may see: those of the own role, and everybody for
+//! who has none. Handlers reach users through [`VisibleUsers`] and nothing else;
+//! a user of another role is to them what a user is that does not exist.
+
+use std::collections::HashSet;
+
+use crate::error::{Error, ErrorKind};
+use crate::model::User;
+use crate::provider::{Page, Store};
+use crate::web::api::found;
+use crate::web::app::Services;
+use crate::web::auth::{Admin, Right};
+use crate::web::error::ApiError;
+
+/// The users that one administrator may see, and what can be done with them.
+pub struct VisibleUsers<'a> {
+    store: &'a Store,
+    role: Option<&'a str>,
+}
+
+impl Services {
+    /// The users that `admin` may see.
+    pub fn users_of<'a, R: Right>(&'a self, admin: &'a Admin<R>) -> VisibleUsers<'a> {
+        VisibleUsers { store: &self.store, role: admin.role() }
+    }
+}
+
+impl VisibleUsers<'_> {
+    /// A page of them, sorted by name.
+    pub async fn list(&self, page: Page) -> Result<Vec<User>, ApiError> {
+        let users = match self.role {
+            None => self.store.users(page).await?,
+            Some(role) => self.store.users_of_role(role, page).await?,
+        };
+        Ok(users.into_iter().map(|user| self.shown(user)).collect())
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// 404 if there is no such user, or it has another role.
+    pub async fn get(&self, username: &str) -> Result<User, ApiError> {
+        let user = self.store.user(username).await?;
+        let visible = user.filter(|user| self.role.is_none_or(|role| user.role == role));
+        Ok(self.shown(found(visible, "user", username)?))
+    }
+
+    /// One of them with what it inherits from its groups.
+    ///
+    /// # Errors
+    /// As [`VisibleUsers::get`].
+    pub async fn effective(&self, username: &str) -> Result<User, ApiError> {
+        let seen = self.get(username).await?;
+        let effective = self.store.effective_user(&seen.username).await?;
+        Ok(self.shown(found(effective, "user", username)?.user))
+    }
+
+    /// Adds a user, which gets the role of the administrator.
+    pub async fn add(&self, mut user: User) -> Result<User, ApiError> {
+        self.claim(&mut user)?;
+        Ok(self.shown(self.store.add_user(user).await?))
+    }
+
+    /// Replaces the user of this name, which keeps the role of the administrator.
+    ///
+    /// # Errors
+    /// 404 if there is no such user, or it has another role by now.
+    pub async fn replace(&self, mut user: User) -> Result<User, ApiError> {
+        self.claim(&mut user)?;
+        let stored = match self.role {
+            None => self.store.update_user(user).await?,
+            Some(role) => self.store.update_user_of_role(role, user).await?,
+        };
+        Ok(self.shown(stored))
+    }
+
+    /// Deletes the user of this name.
+    ///
+    /// # Errors
+    /// 404 if there is no such user, or it has another role by now.
+    pub async fn delete(&self, username: &str) -> Result<(), ApiError> {
+        match self.role {
+            None => self.store.delete_user(username).await?,
+            Some(role) => self.store.delete_user_of_role(role, username).await?,
+        }
+        Ok(())
+    }
+
+    /// Their names, for lists of other things in which users are named.
+    pub async fn names(&self) -> Result<VisibleNames, ApiError> {
+        Ok(VisibleNames(match self.role {
+            None => None,
+            Some(role) => Some(self.store.usernames_of_role(role).await?.into_iter().collect()),
+        }))
+    }
+
+    /// Of an error that may name users of other roles, only what happened: `told`.
+    pub fn told(&self, error: Error, told: &str) -> ApiError {
+        match (self.role, error.kind()) {
+            (Some(_), ErrorKind::Conflict) => ApiError::from(Error::new(ErrorKind::Conflict, told)),
+            _ => error.into(),
+        }
+    }
+
+    /// Puts the user under the role of the administrator; one without a role may
+    /// choose any.
+    fn claim(&self, user: &mut User) -> Result<(), ApiError> {
+        let Some(role) = self.role else { return Ok(()) };
+        if !user.role.is_empty() && user.role != role {
+            return Err(ApiError::forbidden("role: you can give no other role than your own"));
+        }
+        role.clone_into(&mut user.role);
+        Ok(())
+    }
+
+    /// The user without what it tells of others: who else mounts its folders.
+    fn shown(&self, mut user: User) -> User {
+        if self.role.is_some() {
+            for folder in &mut user.virtual_folders {
+                folder.folder.users.clear();
+            }
+        }
+        user
+    }
+}
+
+/// The names of the users that an administrator may see.
+pub struct VisibleNames(Option<HashSet<String>>);
+
+impl VisibleNames {
+    pub fn contains(&self, username: &str) -> bool {
+        self.0.as_ref().is_none_or(|names| names.contains(username))
+    }
+
+    /// Whether nobody is hidden.
+    pub fn are_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Takes the other names out of `usernames`.
+    pub fn retain(&self, usernames: &mut Vec<String>) {
+        usernames.retain(|username| self.contains(username));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn no_handler_reaches_users_past_their_scope() {
+        let handlers = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/api");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(handlers).expect("listed") {
+            let path = entry.expect("an entry").path();
+            let code = std::fs::read_to_string(&path).expect("readable");
+            // Dumps are only for who may do everything, which excludes roles.
+            if path.ends_with("dumps.rs") {
+                assert!(!code.contains("Admin<") || code.contains("Admin<Everything>"));
+                continue;
+            }
+            let code: String = code.split_whitespace().collect();
+            for call in [
+                "user",
+                "users",
+                "account",
+                "effective_user",
+                "add_user",
+                "update_user",
+                "delete_user",
+                "snapshot",
+            ] {
+                let call = format!("store.{call}(");
+                assert!(!code.contains(&call), "{}: {call}", path.display());
+            }
+            seen += 1;
+        }
+        assert!(seen >= 8);
+    }
+}
