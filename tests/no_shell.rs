@@ -1,4 +1,4 @@
-//! What an SSH client may ask for besides files: nothing.
+//! What an SSH client may ask for besides files and the commands that are enabled: nothing.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::TestServer;
 use common::clients::text;
 
 #[test]
-fn everything_but_sftp_is_refused_with_an_answer() {
+fn everything_else_is_refused_with_an_answer() {
     let server = TestServer::start();
     server.add_user("alice", serde_json::json!({}));
     let Some(out) = server.python_client("requests.py", "alice", [""; 0]) else { return };

@@ -38,8 +38,8 @@ pub use ports::{
 };
 pub use quota::transferred::{Allowance, TransferLimits};
 pub use quota::{
-    Denied, Lease, Limits, Quota, QuotaConfig, QuotaHealth, Scan, ScanOutcome, ScanRefused,
-    ScanReport, SetMode, SetUsageError, UsageUnavailable, Want,
+    Denied, Lease, Limits, Quota, QuotaConfig, QuotaHealth, Scan, ScanOutcome, ScanProgress,
+    ScanRefused, ScanReport, SetMode, SetUsageError, UsageUnavailable, Want,
 };
 pub use registry::{
     Admission, KillOutcome, Login, Refused, Registry, RegistryConfig, SessionEnd, SessionReport,

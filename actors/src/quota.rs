@@ -33,6 +33,7 @@
 //!
 //! What accounts may *transfer* is counted in [`transferred`].
 
+mod progress;
 pub mod transferred;
 
 use std::collections::{HashMap, VecDeque};
@@ -53,6 +54,8 @@ use crate::mailbox::{Answer, Ask, Desk, Mail, Reply, receives_letters};
 use crate::meter::unix_ms;
 use crate::pool::Pool;
 use crate::ports::{BoxError, Transferred, Usage, UsageDelta, UsageStore};
+
+pub use progress::ScanProgress;
 
 /// Sent by `Quota::reserve`.
 struct Reserve {
@@ -303,6 +306,12 @@ pub struct ScanReport {
     pub account: AccountId,
     /// Milliseconds since the Unix epoch.
     pub started_unix_ms: u64,
+    /// Regular files counted so far.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Directories entered so far.
+    pub directories: u64,
 }
 
 /// What a finished scan left.
@@ -534,12 +543,18 @@ impl Drop for Lease {
 pub struct Scan {
     account: AccountId,
     scan: u64,
+    progress: Arc<ScanProgress>,
     mail: Option<Mail<QuotaTracker>>,
 }
 
 impl Scan {
     pub fn account(&self) -> &AccountId {
         &self.account
+    }
+
+    /// Where to count what was seen so far.
+    pub fn progress(&self) -> &ScanProgress {
+        &self.progress
     }
 
     /// Sets the measured usage and waits until it is written. After an error it
@@ -671,6 +686,7 @@ enum Waiting {
 struct RunningScan {
     number: u64,
     started_unix_ms: u64,
+    progress: Arc<ScanProgress>,
     /// What was added since it began.
     added: UsageDelta,
     is_disturbed: bool,
@@ -1234,13 +1250,15 @@ impl Answer<BeginScan> for QuotaTracker {
         if state.scan.is_some() {
             return reply.send(Err(ScanRefused::AlreadyScanning));
         }
+        let progress = Arc::<ScanProgress>::default();
         state.scan = Some(RunningScan {
             number,
             started_unix_ms: unix_ms(SystemTime::now()),
+            progress: progress.clone(),
             added: UsageDelta::default(),
             is_disturbed: false,
         });
-        reply.send(Ok(Scan { account, scan: number, mail: Some(mail) }));
+        reply.send(Ok(Scan { account, scan: number, progress, mail: Some(mail) }));
     }
 }
 
@@ -1282,8 +1300,14 @@ impl Answer<CancelScan> for QuotaTracker {
 impl Answer<GetScans> for QuotaTracker {
     fn answer(&mut self, _: GetScans, reply: Reply<Vec<ScanReport>>, _: &mut Context<Self>) {
         let scans = self.accounts.iter().filter_map(|(account, state)| {
-            let started_unix_ms = state.scan.as_ref()?.started_unix_ms;
-            Some(ScanReport { account: account.clone(), started_unix_ms })
+            let RunningScan { started_unix_ms, progress, .. } = state.scan.as_ref()?;
+            Some(ScanReport {
+                account: account.clone(),
+                started_unix_ms: *started_unix_ms,
+                files: progress.files(),
+                bytes: progress.bytes(),
+                directories: progress.directories(),
+            })
         });
         reply.send(scans.collect());
     }

@@ -10,7 +10,7 @@ use clap::{ArgAction, Args};
 
 use super::flags::{LevelFlags, parse_flag};
 use super::unavailable::UnavailableFlags;
-use crate::config::{Config, ConfigDir, Sources};
+use crate::config::{Config, ConfigDir, SSH_COMMANDS, Sources, check_ssh_commands};
 use crate::error::{Error, Result};
 use crate::logging::LogOptions;
 
@@ -92,7 +92,7 @@ pub struct PortableOptions {
     )]
     sftpd_port: i32,
 
-    /// SSH commands to enable; "*" for all. This version supports none yet
+    /// SSH commands to enable; "*" for all
     #[arg(
         long,
         value_name = "NAMES",
@@ -198,25 +198,6 @@ impl std::fmt::Debug for HiddenText {
     }
 }
 
-/// Names of SSH commands, to recognise an older command line.
-const SSH_COMMANDS: [&str; 15] = [
-    "*",
-    "md5sum",
-    "sha1sum",
-    "sha256sum",
-    "sha384sum",
-    "sha512sum",
-    "cd",
-    "pwd",
-    "scp",
-    "rsync",
-    "git-receive-pack",
-    "git-upload-pack",
-    "git-upload-archive",
-    "sftpgo-copy",
-    "sftpgo-remove",
-];
-
 impl PortableOptions {
     /// What the configuration is made of, for [`crate::config::load`].
     pub fn sources(&self) -> Sources {
@@ -236,7 +217,7 @@ impl PortableOptions {
     /// Notes for the person at the terminal.
     pub fn warnings(&self) -> Vec<String> {
         let looks_like_commands =
-            self.config_dir.split(',').all(|name| SSH_COMMANDS.contains(&name));
+            self.config_dir.split(',').all(|name| name == "*" || SSH_COMMANDS.contains(&name));
         if looks_like_commands && !std::path::Path::new(&self.config_dir).is_dir() {
             return vec![format!(
                 "-c is --config-dir; to enable SSH commands use --ssh-commands {}",
@@ -259,6 +240,7 @@ impl PortableOptions {
                 return Err(format!("--{name} is not available in this version"));
             }
         }
+        check_ssh_commands(&self.ssh_commands).map_err(|why| format!("--ssh-commands: {why}"))?;
         match self.fs_provider.to_ascii_lowercase().as_str() {
             "osfs" | "0" => {}
             "s3fs" | "gcsfs" | "azblobfs" | "cryptfs" | "sftpfs" | "1" | "2" | "3" | "4" | "5" => {

@@ -42,7 +42,7 @@ pub use httpd::{HttpdBinding, HttpdConfig};
 pub use load::{ConfigDir, Loaded, Sources, load};
 pub use mfa::{MfaConfig, TotpAlgorithm, TotpSettings};
 pub use setting::Secret;
-pub use sftpd::{SftpdBinding, SftpdConfig};
+pub use sftpd::{SSH_COMMANDS, SftpdBinding, SftpdConfig, check_ssh_commands};
 pub use telemetry::TelemetryConfig;
 
 use setting::section;

@@ -55,10 +55,14 @@ section! {
         /// File whose content is shown to clients before they authenticate. Empty for none.
         pub login_banner_file: String = String::new();
 
-        /// SSH commands that accounts may run. `*` enables all that are supported. This version
-        /// supports none yet and refuses them all; `scp` works in its SFTP mode.
+        /// SSH commands that accounts may run: `md5sum`, `sha1sum`, `sha256sum`, `sha384sum`,
+        /// `sha512sum`, `cd`, `pwd`, `scp`, `sftpgo-copy`, `sftpgo-remove`, and the programs
+        /// `rsync`, `git-receive-pack`, `git-upload-pack` and `git-upload-archive`, which must
+        /// be installed. `*` enables all of them. `scp` is its old protocol; clients that use
+        /// SFTP need none of these.
         pub enabled_ssh_commands: Vec<String> =
-            ["md5sum", "sha1sum", "sha256sum", "cd", "pwd", "scp"].map(String::from).to_vec();
+            ["md5sum", "sha1sum", "sha256sum", "cd", "pwd", "scp"].map(String::from).to_vec(),
+            check check_ssh_commands;
 
         /// Offer keyboard-interactive authentication, which asks for the password and then, of
         /// accounts that have one for SSH, for a one-time password.
@@ -93,6 +97,35 @@ fn check_hook(hook: &str) -> Result<(), String> {
         || hook.starts_with("http://")
         || hook.starts_with("https://");
     is_known.then_some(()).ok_or_else(|| "must be an absolute path or an HTTP address".to_owned())
+}
+
+/// The names that `enabled_ssh_commands` knows, besides `*`.
+pub const SSH_COMMANDS: [&str; 14] = [
+    "md5sum",
+    "sha1sum",
+    "sha256sum",
+    "sha384sum",
+    "sha512sum",
+    "cd",
+    "pwd",
+    "scp",
+    "sftpgo-copy",
+    "sftpgo-remove",
+    "rsync",
+    "git-receive-pack",
+    "git-upload-pack",
+    "git-upload-archive",
+];
+
+/// Whether all names are known; a list with a misspelt one would enable less than it says.
+pub fn check_ssh_commands(names: &[String]) -> Result<(), String> {
+    match names.iter().find(|name| *name != "*" && !SSH_COMMANDS.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let known = SSH_COMMANDS.join(", ");
+            Err(format!("unknown SSH command {unknown:?}; known are * and {known}"))
+        }
+    }
 }
 
 /// RFC 4253, section 4.2: printable US-ASCII, 255 bytes with `SSH-2.0-` and CR LF.

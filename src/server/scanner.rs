@@ -1,6 +1,6 @@
 //! Quota scans for the REST API and after loading a dump.
 
-use actors::{AccountId, Quota, Usage};
+use actors::{AccountId, Quota, ScanProgress, Usage};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::logging;
 use crate::model::{Folder, User};
 use crate::vfs::VfsServices;
-use crate::vfs::scan::{self, ScanProgress};
+use crate::vfs::scan;
 use crate::web::QuotaScanner;
 
 /// Counts files through `vfs`.
@@ -37,7 +37,7 @@ impl Scanner {
         };
         let scanner = self.clone();
         tokio::spawn(async move {
-            let outcome = match scanner.scan_user(&user).await {
+            let outcome = match scanner.scan_user(&user, running.progress()).await {
                 Ok(usage) => running.finish(usage).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
@@ -50,13 +50,11 @@ impl Scanner {
 
 #[async_trait]
 impl QuotaScanner for Scanner {
-    async fn scan_user(&self, user: &User) -> Result<Usage> {
-        let progress = ScanProgress::default();
-        scan::scan_user(user, &self.vfs, self.started_unix_secs, &progress, &self.stop).await
+    async fn scan_user(&self, user: &User, progress: &ScanProgress) -> Result<Usage> {
+        scan::scan_user(user, &self.vfs, self.started_unix_secs, progress, &self.stop).await
     }
 
-    async fn scan_folder(&self, folder: &Folder) -> Result<Usage> {
-        let progress = ScanProgress::default();
-        scan::scan_folder(folder, &self.vfs, self.started_unix_secs, &progress, &self.stop).await
+    async fn scan_folder(&self, folder: &Folder, progress: &ScanProgress) -> Result<Usage> {
+        scan::scan_folder(folder, &self.vfs, self.started_unix_secs, progress, &self.stop).await
     }
 }

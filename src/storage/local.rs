@@ -432,6 +432,14 @@ impl Storage for LocalStorage {
         .await
     }
 
+    async fn open_for_program(&self, path: &StoragePath) -> Result<OwnedFd> {
+        #[cfg(target_os = "linux")]
+        const FLAGS: OFlags = OFlags::PATH;
+        #[cfg(not(target_os = "linux"))]
+        const FLAGS: OFlags = OFlags::RDONLY.union(CAREFULLY);
+        self.ask(path, "open", |root, path| root.open(path, FLAGS, Mode::empty())).await
+    }
+
     async fn space(&self, path: &StoragePath) -> Result<Space> {
         self.ask(path, "space of", attributes::space).await
     }

@@ -311,6 +311,12 @@ pub trait Storage: Send + Sync + Debug {
     async fn space(&self, _path: &StoragePath) -> Result<Space> {
         Err(unsupported("space"))
     }
+    /// A file or directory to be named to a program of this machine, not to be read:
+    /// only where [`Capabilities::system_commands`]. Follows links that stay below the root.
+    #[cfg(unix)]
+    async fn open_for_program(&self, _path: &StoragePath) -> Result<std::os::fd::OwnedFd> {
+        Err(unsupported("a program on the files"))
+    }
     /// Where `path` leads through the links on the way, as a path without links:
     /// through the last name too, if `follow_last` says so. What is there need not
     /// exist. A storage without links gives the path itself.

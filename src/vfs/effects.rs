@@ -166,6 +166,54 @@ impl Origin {
         }
     }
 
+    /// The log line and the hook of an SSH command that succeeded; `command` as the
+    /// client wrote it, with what it was about, if it was about anything.
+    pub(super) async fn ssh_command_done(
+        &self,
+        command: &str,
+        started: Instant,
+        path: Option<(&VirtualPath, &Resolved)>,
+        target: Option<(&VirtualPath, &Resolved)>,
+    ) {
+        let display = |place: Option<(&VirtualPath, &Resolved)>| {
+            place.map(|(_, place)| place.display()).unwrap_or_default()
+        };
+        let elapsed_ms = millis(started.elapsed());
+        logging::command(
+            &self.services.logger,
+            &logging::Command {
+                operation: logging::Operation::SshCommand { command },
+                local_addr: &self.local_addr,
+                remote_addr: &self.remote_addr,
+                username: &self.user.username,
+                file_path: &display(path),
+                target_path: &display(target),
+                elapsed_ms,
+                connection_id: &self.session_id,
+                protocol: self.protocol.as_str(),
+            },
+        );
+        self.notify(FsAction::SshCmd, || {
+            let event = match path {
+                Some((path, place)) => self.event(FsAction::SshCmd, path, place),
+                None => FsEvent {
+                    ip: Some(self.client),
+                    session_id: self.session_id.clone(),
+                    role: Some(self.user.role.clone()).filter(|role| !role.is_empty()),
+                    ..FsEvent::new(FsAction::SshCmd, self.protocol, self.user.username.as_str())
+                },
+            };
+            FsEvent {
+                ssh_cmd: Some(command.to_owned()),
+                target_path: target.map(|(_, place)| place.display().into_bytes()),
+                virtual_target_path: target.map(|(path, _)| path.as_bytes().to_vec()),
+                elapsed_ms: Some(elapsed_ms),
+                ..event
+            }
+        })
+        .await;
+    }
+
     /// The log line and the hook of a command that succeeded.
     pub(super) async fn command_done(&self, command: Command<'_>) {
         let elapsed_ms = millis(command.started.elapsed());

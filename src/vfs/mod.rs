@@ -23,11 +23,15 @@ mod patterns;
 mod policy;
 mod relocate;
 mod remove;
+mod remove_tree;
 mod rename;
 pub mod scan;
 mod screen;
 mod session;
 mod space;
+mod ssh_command;
+#[cfg(unix)]
+mod system_command;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -38,5 +42,8 @@ pub use download::Download;
 pub use listing::Listing;
 pub use options::{VfsOptions, VfsServices};
 pub use session::{Session, SessionContext};
+pub use ssh_command::Contents;
+#[cfg(unix)]
+pub use system_command::{Changes, SystemCommand, SystemCommandRoot};
 pub use throttle::Pace;
 pub use upload::{Upload, UploadOptions};

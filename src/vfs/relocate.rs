@@ -16,8 +16,9 @@ use actors::{
     AbortReason, BoxError, Direction, Lease, Meter, Transfer, TransferEnd, TransferSpec, Want,
 };
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
-use super::effects::{Origin, denied, end_error, refused};
+use super::effects::{Origin, denied, end_error, refused, to_its_end};
 use super::ledger::difference;
 use super::mounts::{Mounts, QuotaOwner, Resolved};
 use super::policy::Operation;
@@ -138,20 +139,29 @@ impl Session {
             keeps_times: true,
             failure: None,
         };
-        let mut copying = Copying {
-            session: self,
-            work: &work,
-            purpose,
-            meter,
-            ending: Some((transfer, Box::new(end))),
-        };
-        let copied = if is_directory {
-            copying.tree().await
-        } else {
-            copying.file(&StoragePath::root(), &work.found, work.replaces.as_ref()).await
-        };
-        copying.finish(copied.err()).await?;
-        Ok(copying.meter.bytes())
+        let session = Session { origin: self.origin.clone(), mounts: self.mounts.clone() };
+        let caller_has_left = CancellationToken::new();
+        let _leaving = caller_has_left.clone().drop_guard();
+        // Not simply dropped with the caller: what the disk is asked for at that moment
+        // happens all the same, and must have happened before it is undone.
+        to_its_end(async move {
+            let mut copying = Copying {
+                session: &session,
+                work: &work,
+                purpose,
+                meter,
+                caller_has_left,
+                ending: Some((transfer, Box::new(end))),
+            };
+            let copied = if is_directory {
+                copying.tree().await
+            } else {
+                copying.file(&StoragePath::root(), &work.found, work.replaces.as_ref()).await
+            };
+            copying.finish(copied.err()).await?;
+            Ok(copying.meter.bytes())
+        })
+        .await
     }
 }
 
@@ -182,11 +192,20 @@ struct Copying<'s> {
     work: &'s Relocation,
     purpose: Purpose,
     meter: Meter,
+    caller_has_left: CancellationToken,
     /// Taken by the end.
     ending: Option<(Transfer, Box<RelocationEnd>)>,
 }
 
 impl Copying<'_> {
+    /// Fails once nobody wants the copy any more.
+    fn require_wanted(&self) -> Result<()> {
+        if self.caller_has_left.is_cancelled() {
+            return Err(Error::new(ErrorKind::Aborted, "whoever asked for the copy has left"));
+        }
+        self.session.origin.require_alive()
+    }
+
     async fn tree(&mut self) -> Result<()> {
         let Self { session, work, .. } = *self;
         let top = work.from.clone();
@@ -195,7 +214,7 @@ impl Copying<'_> {
         let mut entered: Vec<Metadata> = Vec::new();
         let mut made: Option<ObjectId> = None;
         while let Some(step) = walk.next().await? {
-            session.origin.require_alive()?;
+            self.require_wanted()?;
             match step {
                 Step::Unreadable(error) => return Err(error),
                 Step::Entered(dir) => {
@@ -217,7 +236,7 @@ impl Copying<'_> {
                         if entry.metadata.kind == FileKind::File
                             && !storage.storage.is_temporary(&entry.name)
                         {
-                            session.origin.require_alive()?;
+                            self.require_wanted()?;
                             self.file(&at, &entry.metadata, None).await?;
                         }
                     }
@@ -347,7 +366,7 @@ impl Copying<'_> {
         const THROUGH_MEMORY: u64 = 1024 * 1024;
         let mut at = 0;
         while at < size {
-            self.session.origin.require_alive()?;
+            self.require_wanted()?;
             let left = size - at;
             let copied = match writer.copy_from(reader, at, left.min(WITHIN_KERNEL)).await {
                 Some(copied) => copied?,

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use actors::{AccountId, Usage};
+use actors::{AccountId, ScanProgress, Usage};
 use tokio_util::sync::CancellationToken;
 
 use super::mounts::is_private;
@@ -15,31 +14,6 @@ use crate::model::{Folder, User};
 use crate::paths::StoragePath;
 use crate::storage::local::LocalStorage;
 use crate::storage::{Entry, FileKind, Storage};
-
-/// How far a scan is; for whoever watches it.
-#[derive(Debug, Default)]
-pub struct ScanProgress {
-    files: AtomicU64,
-    bytes: AtomicU64,
-    directories: AtomicU64,
-}
-
-impl ScanProgress {
-    /// Regular files counted so far.
-    pub fn files(&self) -> u64 {
-        self.files.load(Ordering::Relaxed)
-    }
-
-    /// Their bytes.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Directories entered so far.
-    pub fn directories(&self) -> u64 {
-        self.directories.load(Ordering::Relaxed)
-    }
-}
 
 /// What a scan needs besides what is scanned.
 struct Scanning<'s> {
@@ -140,7 +114,7 @@ impl Scanning<'_> {
             }
             match step {
                 Step::Entered(_) => {
-                    self.progress.directories.fetch_add(1, Ordering::Relaxed);
+                    self.progress.entered_directory();
                 }
                 Step::Unreadable(error) if is_passing(error.kind()) => {}
                 Step::Unreadable(error) => return Err(error),
@@ -149,8 +123,7 @@ impl Scanning<'_> {
                     for entry in entries {
                         self.entry(&*storage, &dir, &entry, usage).await?;
                     }
-                    self.progress.files.store(usage.files, Ordering::Relaxed);
-                    self.progress.bytes.store(usage.size, Ordering::Relaxed);
+                    self.progress.counted(usage.files, usage.size);
                 }
             }
         }

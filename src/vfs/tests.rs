@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use actors::{
     AccountId, Actors, Admission, BoxError, Connection, Event, FsAction, FsStatus, HookRunner,
-    KillReason, KillSwitch, Login, Ports, Protocol, SessionHandle, Supervisor, SupervisorConfig,
-    Transferred, TransferredDelta, Usage, UsageDelta, UsageStore, Verdict,
+    KillReason, KillSwitch, Login, Ports, Protocol, ScanProgress, SessionHandle, Supervisor,
+    SupervisorConfig, Transferred, TransferredDelta, Usage, UsageDelta, UsageStore, Verdict,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use futures_util::FutureExt;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::scan::{ScanProgress, scan_user};
+use super::scan::scan_user;
 use super::{Session, SessionContext, Upload, UploadOptions, VfsOptions, VfsServices};
 use crate::config::{SetstatMode, TrackQuota};
 use crate::error::{ErrorKind, Result};

@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{App, HttpRequest};
-use actors::{KillReason, Quota, Registry, Supervisor, Usage};
+use actors::{KillReason, Quota, Registry, ScanProgress, Supervisor, Usage};
 use async_trait::async_trait;
 use slog::Logger;
 
@@ -84,9 +84,9 @@ pub trait ServiceFacts: Send + Sync {
 #[async_trait]
 pub trait QuotaScanner: Send + Sync {
     /// The home directory and the virtual folders that count to the user's quota.
-    async fn scan_user(&self, user: &User) -> Result<Usage>;
+    async fn scan_user(&self, user: &User, progress: &ScanProgress) -> Result<Usage>;
     /// The folder itself, whoever has it mounted.
-    async fn scan_folder(&self, folder: &Folder) -> Result<Usage>;
+    async fn scan_folder(&self, folder: &Folder, progress: &ScanProgress) -> Result<Usage>;
 }
 
 /// What the handlers of one binding share.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actors::Connection;
 use actors::ids::Protocol;
+use actors::{Connection, SessionHandle};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -15,9 +15,10 @@ use russh::server::{
     Auth, ChannelOpenHandle, Handle, Msg, PublicKeyOffer, Response, Session as SshSession,
     VerifiedPublicKey,
 };
-use russh::{Channel as SshChannel, ChannelId, ChannelOpenFailure};
+use russh::{Channel as SshChannel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 
 use super::authentication::{Authentication, LoginProgress};
+use super::exec;
 use super::server::{Context, EVENT_BUFFER};
 use super::sftp;
 use super::sftp::engine::{Gone, Inline, Outlet, TrySend};
@@ -33,6 +34,7 @@ pub enum Error {
     Library(russh::Error),
     TooManyTries,
     Channel(sftp::ChannelError),
+    Command(exec::OutputNotRead),
 }
 
 impl From<russh::Error> for Error {
@@ -47,14 +49,29 @@ impl std::fmt::Display for Error {
             Self::Library(error) => error.fmt(f),
             Self::TooManyTries => f.write_str("too many authentication failures"),
             Self::Channel(error) => error.fmt(f),
+            Self::Command(exec::OutputNotRead) => {
+                f.write_str("client does not read what its command says")
+            }
         }
     }
 }
 
 enum Channel {
-    /// Open, nothing requested on it yet.
-    Idle,
+    /// Open, nothing requested on it yet. Writing through this half stays within the
+    /// client's window, so one channel that nobody reads does not hold up the others.
+    Idle(ChannelWriteHalf<Msg>),
     Sftp(sftp::Channel),
+    Command(exec::Channel),
+}
+
+impl Channel {
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Idle(_) => false,
+            Self::Sftp(sftp) => sftp.has_ended(),
+            Self::Command(command) => command.has_ended(),
+        }
+    }
 }
 
 /// One connection's handler; lives in the SSH session's task.
@@ -86,30 +103,72 @@ impl Handler {
         logging::app(&self.context.log, slog::Level::Info, "sftpd", id, message);
     }
 
-    async fn start_sftp(&self, id: ChannelId, handle: Handle) -> Result<sftp::Channel, String> {
+    /// A new session of the account on this connection, with its place in the registry
+    /// and its log.
+    async fn open_session(
+        &self,
+        protocol: Protocol,
+    ) -> Result<(Session, SessionHandle, slog::Logger), String> {
         let user = self.authentication.user().ok_or("not authenticated")?;
-        let entry = self
-            .connection
-            .open_session(Protocol::Sftp)
-            .await
-            .map_err(|refused| refused.to_string())?;
+        let entry =
+            self.connection.open_session(protocol).await.map_err(|refused| refused.to_string())?;
         let session_id = entry.shared_id();
         let log = self.context.log.new(slog::o!("connection_id" => session_id.to_string()));
         let session = Session::open(SessionContext {
             user,
             connection: self.connection.clone(),
             session_id,
-            protocol: Protocol::Sftp,
+            protocol,
             local_addr: self.local,
             remote_addr: self.peer,
             services: self.context.vfs.clone(),
         })
         .await
         .map_err(|error| error.to_string())?;
+        Ok((session, entry, log))
+    }
+
+    async fn start_sftp(&self, id: ChannelId, handle: Handle) -> Result<sftp::Channel, String> {
+        let (session, entry, log) = self.open_session(Protocol::Sftp).await?;
         let outlet = Arc::new(HandleOutlet { handle, id });
         let kill = self.connection.kill_switch().clone();
         let metrics = self.context.metrics.clone();
         Ok(sftp::Channel::start(session, entry, outlet, kill, metrics, log))
+    }
+
+    /// Starts the command on an idle channel, if it is enabled.
+    async fn start_command(
+        &mut self,
+        id: ChannelId,
+        line: &[u8],
+        handle: Handle,
+    ) -> Result<(), String> {
+        /// RFC 4254, section 5.2.
+        const SSH_EXTENDED_DATA_STDERR: u32 = 1;
+        let command = self.context.commands.find(line)?;
+        if !matches!(self.channels.get(&id), Some(Channel::Idle(_))) {
+            return Err("something runs on the channel already".to_owned());
+        }
+        let (session, entry, log) = self.open_session(command.protocol()).await?;
+        let Some(Channel::Idle(writer)) = self.channels.remove(&id) else {
+            return Err("the channel is not open".to_owned());
+        };
+        let outlets = exec::Outlets {
+            stdout: Box::new(writer.make_writer()),
+            stderr: Box::new(writer.make_writer_ext(Some(SSH_EXTENDED_DATA_STDERR))),
+            end: Box::new(HandleOutlet { handle, id }),
+        };
+        let running = exec::Channel::start(exec::Start {
+            command,
+            session,
+            entry,
+            connection: self.connection.clone(),
+            outlets,
+            metrics: self.context.metrics.clone(),
+            log,
+        });
+        self.channels.insert(id, Channel::Command(running));
+        Ok(())
     }
 }
 
@@ -173,18 +232,16 @@ impl russh::server::Handler for Handler {
         _session: &mut SshSession,
     ) -> Result<(), Error> {
         // The library does not tell when the client confirms a close of ours.
-        self.channels.retain(|_, channel| match channel {
-            Channel::Idle => true,
-            Channel::Sftp(sftp) => !sftp.has_ended(),
-        });
+        self.channels.retain(|_, channel| !channel.has_ended());
         if self.channels.len() >= MAX_CHANNELS {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
-        self.channels.insert(channel.id(), Channel::Idle);
-        // The channel object is dropped: data is taken in `data` below, and a consumer
+        let id = channel.id();
+        // The reading half is dropped: data is taken in `data` below, and a consumer
         // that nobody reads must not hold up the session's loop.
-        drop(channel);
+        let (_, writer) = channel.split();
+        self.channels.insert(id, Channel::Idle(writer));
         reply.accept().await;
         Ok(())
     }
@@ -195,7 +252,7 @@ impl russh::server::Handler for Handler {
         name: &str,
         session: &mut SshSession,
     ) -> Result<(), Error> {
-        let idle = matches!(self.channels.get(&channel), Some(Channel::Idle));
+        let idle = matches!(self.channels.get(&channel), Some(Channel::Idle(_)));
         if name != "sftp" || !idle {
             session.channel_failure(channel)?;
             return Ok(());
@@ -221,10 +278,15 @@ impl russh::server::Handler for Handler {
         data: &[u8],
         session: &mut SshSession,
     ) -> Result<(), Error> {
-        let command: Vec<u8> = data.iter().copied().take_while(|b| *b != b' ').take(64).collect();
-        let command = String::from_utf8_lossy(&command).into_owned();
-        self.note(format_args!("ssh command {command:?} refused: not enabled"));
-        session.channel_failure(channel)?;
+        match self.start_command(channel, data, session.handle()).await {
+            // What the command sends is behind this: the library takes it when we are done.
+            Ok(()) => session.channel_success(channel)?,
+            Err(reason) => {
+                let line = exec::shown(data);
+                self.note(format_args!("ssh command \"{line}\" refused: {reason}"));
+                session.channel_failure(channel)?;
+            }
+        }
         Ok(())
     }
 
@@ -285,7 +347,13 @@ impl russh::server::Handler for Handler {
     ) -> Result<(), Error> {
         self.connection.touch();
         let is_alone = self.channels.len() == 1;
-        let Some(Channel::Sftp(channel)) = self.channels.get_mut(&id) else { return Ok(()) };
+        let channel = match self.channels.get_mut(&id) {
+            Some(Channel::Sftp(channel)) => channel,
+            Some(Channel::Command(command)) => {
+                return command.receive(data, is_alone).await.map_err(Error::Command);
+            }
+            Some(Channel::Idle(_)) | None => return Ok(()),
+        };
         let mut out = SessionOut { session, id, failed: None };
         let received = channel.receive(data, is_alone, &mut out).await;
         if let Some(error) = out.failed {
@@ -307,8 +375,10 @@ impl russh::server::Handler for Handler {
     }
 
     async fn channel_eof(&mut self, id: ChannelId, _session: &mut SshSession) -> Result<(), Error> {
-        if let Some(Channel::Sftp(channel)) = self.channels.get_mut(&id) {
-            channel.end_of_input();
+        match self.channels.get_mut(&id) {
+            Some(Channel::Sftp(channel)) => channel.end_of_input(),
+            Some(Channel::Command(command)) => command.end_of_input(),
+            Some(Channel::Idle(_)) | None => {}
         }
         Ok(())
     }
@@ -375,7 +445,21 @@ impl Outlet for HandleOutlet {
     }
 
     async fn close(&self) {
-        let _ = self.handle.exit_status_request(self.id, 0).await;
+        self.finish(0).await;
+    }
+}
+
+#[async_trait]
+impl exec::End for HandleOutlet {
+    async fn end(self: Box<Self>, status: u32) {
+        self.finish(status).await;
+    }
+}
+
+impl HandleOutlet {
+    /// Exit status, EOF and close.
+    async fn finish(&self, status: u32) {
+        let _ = self.handle.exit_status_request(self.id, status).await;
         let _ = self.handle.eof(self.id).await;
         let _ = self.handle.close(self.id).await;
     }

@@ -1,10 +1,11 @@
 //! SSH: transport and authentication by russh, everything above by us.
 //!
 //! `server`, `handler`, `authentication` and `kill` are the only files that know russh;
-//! `sftp` sits on the narrow traits in `sftp::engine`.
+//! `sftp` and `exec` sit on the narrow traits in `sftp::engine` and `exec::stream`.
 
 pub mod algorithms;
 pub mod authentication;
+pub mod exec;
 pub mod half_open;
 pub mod handler;
 pub mod host_keys;

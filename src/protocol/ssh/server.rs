@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::algorithms::Algorithms;
+use super::exec;
 use super::half_open::HalfOpen;
 use super::handler::Handler;
 use super::host_keys::{self, HostKey};
@@ -60,6 +61,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     pub log: slog::Logger,
     pub algorithms: Algorithms,
+    /// What may be run besides SFTP.
+    pub commands: exec::Enabled,
     /// Whose certificates open accounts.
     pub certificates: Arc<UserCertificates>,
     /// Who leads the dialogue of keyboard-interactive logins; `None` for ourselves.
@@ -206,6 +209,7 @@ pub fn start(
         metrics: parts.metrics,
         log: parts.log,
         algorithms: algorithms.clone(),
+        commands: exec::Enabled::from_config(&config.enabled_ssh_commands),
         certificates: certificates.clone(),
         keyboard_hook: parts.keyboard_hook,
         half_open: HalfOpen::default(),

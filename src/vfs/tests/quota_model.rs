@@ -482,7 +482,7 @@ impl Player {
 #[test]
 fn counters_model_disk_and_scan_agree_after_any_operations() {
     let steps = std::env::var("SFTPGO_TEST_STEPS").ok().and_then(|n| n.parse().ok());
-    let steps: u64 = steps.unwrap_or(3_000);
+    let steps: u64 = steps.unwrap_or(1_500);
     for (mode, seed) in
         [(Atomicity::Direct, 11), (Atomicity::Atomic, 22), (Atomicity::AtomicResumable, 33)]
     {

@@ -26,6 +26,26 @@ pub struct QuotaScan {
     pub username: String,
     /// Unix milliseconds.
     pub start_time: u64,
+    #[serde(flatten)]
+    pub progress: ScanProgress,
+}
+
+/// How far a running scan is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ScanProgress {
+    /// Files counted so far.
+    pub files: u64,
+    /// Their bytes.
+    pub size: u64,
+    /// Directories entered so far.
+    pub directories: u64,
+}
+
+impl ScanProgress {
+    fn of(report: &ScanReport) -> Self {
+        let ScanReport { files, bytes, directories, .. } = *report;
+        Self { files, size: bytes, directories }
+    }
 }
 
 /// A running scan of a folder.
@@ -34,6 +54,8 @@ pub struct FolderQuotaScan {
     pub name: String,
     /// Unix milliseconds.
     pub start_time: u64,
+    #[serde(flatten)]
+    pub progress: ScanProgress,
 }
 
 /// The running scans of users that the caller may see.
@@ -56,10 +78,12 @@ pub async fn list_user_scans(
     let scans = binding.services.quota.scans().await;
     let scans: Vec<QuotaScan> = scans
         .into_iter()
-        .filter_map(|ScanReport { account, started_unix_ms }| match account {
-            AccountId::User(name) if visible.contains(&name) => {
-                Some(QuotaScan { username: name.to_string(), start_time: started_unix_ms })
-            }
+        .filter_map(|report| match &report.account {
+            AccountId::User(name) if visible.contains(name) => Some(QuotaScan {
+                username: name.to_string(),
+                start_time: report.started_unix_ms,
+                progress: ScanProgress::of(&report),
+            }),
             AccountId::User(_) | AccountId::Folder(_) => None,
         })
         .collect();
@@ -82,10 +106,12 @@ pub async fn list_folder_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>
     let scans = binding.services.quota.scans().await;
     let scans: Vec<FolderQuotaScan> = scans
         .into_iter()
-        .filter_map(|ScanReport { account, started_unix_ms }| match account {
-            AccountId::Folder(name) => {
-                Some(FolderQuotaScan { name: name.to_string(), start_time: started_unix_ms })
-            }
+        .filter_map(|report| match &report.account {
+            AccountId::Folder(name) => Some(FolderQuotaScan {
+                name: name.to_string(),
+                start_time: report.started_unix_ms,
+                progress: ScanProgress::of(&report),
+            }),
             AccountId::User(_) => None,
         })
         .collect();
@@ -160,13 +186,13 @@ async fn begin(services: &Services, account: AccountId) -> Result<Scan, ApiError
 
 /// Counts a user's files and stores the result.
 pub async fn run_user_scan(services: &Services, user: &User, scan: Scan) {
-    let counted = services.scanner.scan_user(user).await;
+    let counted = services.scanner.scan_user(user, scan.progress()).await;
     end(services, "user", &user.username, scan, counted).await;
 }
 
 /// Counts a folder's files and stores the result.
 pub async fn run_folder_scan(services: &Services, folder: &Folder, scan: Scan) {
-    let counted = services.scanner.scan_folder(folder).await;
+    let counted = services.scanner.scan_folder(folder, scan.progress()).await;
     end(services, "folder", &folder.name, scan, counted).await;
 }
 

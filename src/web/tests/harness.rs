@@ -9,7 +9,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, init_service};
 use actix_web::web::Data;
 use actors::{Actors, BoxError, Event, HookRunner, Ports, Supervisor, SupervisorConfig};
-use actors::{Usage, Verdict};
+use actors::{ScanProgress, Usage, Verdict};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -376,12 +376,14 @@ impl GatedScanner {
 
 #[async_trait]
 impl QuotaScanner for GatedScanner {
-    async fn scan_user(&self, user: &User) -> Result<Usage> {
+    async fn scan_user(&self, user: &User, progress: &ScanProgress) -> Result<Usage> {
+        progress.counted(3, 4000);
         self.homes.lock().expect("lock").push(user.home_dir.clone());
         self.scan().await
     }
 
-    async fn scan_folder(&self, _: &Folder) -> Result<Usage> {
+    async fn scan_folder(&self, _: &Folder, progress: &ScanProgress) -> Result<Usage> {
+        progress.counted(3, 4000);
         self.scan().await
     }
 }

@@ -48,6 +48,11 @@ async fn a_scan_runs_once_at_a_time_and_stores_what_it_counted() {
         };
         assert_eq!(running[key], json!(name));
         assert!(running["start_time"].as_i64().is_some_and(|time| time > 0));
+        eventually("the progress", async || {
+            let running = root.get(&scans).await.json;
+            (&running[0]["files"], &running[0]["size"]) == (&json!(3), &json!(4000))
+        })
+        .await;
         assert_eq!(root.post(&scan, json!(null)).await.refused(409), "a scan is running");
         assert_eq!(root.put(&usage_path, usage(1, 1)).await.refused(409), "a scan is running");
 

@@ -57,11 +57,11 @@ pub const INPUT_BUDGET: usize = 1024 * 1024;
 pub const SHARED_INPUT_BUDGET: usize = 4 * 1024 * 1024;
 
 /// The least it is, however slow the uploads of an account may be.
-const LEAST_INPUT_BUDGET: usize = 64 * 1024;
+pub const LEAST_INPUT_BUDGET: usize = 64 * 1024;
 
 /// How long a packet of the connection is held back by one slow channel, below
 /// [`SHARED_INPUT_BUDGET`]: a client's keepalives and new channels wait behind it.
-const LONGEST_HOLD: Duration = Duration::from_secs(1);
+pub const LONGEST_HOLD: Duration = Duration::from_secs(1);
 
 /// Bytes of queued requests that end the channel: the client does not read replies.
 pub const INPUT_LIMIT: usize = 8 * 1024 * 1024;
