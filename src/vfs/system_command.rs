@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::{
-    AbortReason, Allowance, BoxError, Direction, Lease, Meter, Quota, Scan, ScanRefused, Transfer,
-    TransferEnd, TransferSpec, Want,
+    AbortReason, Allowance, BoxError, Direction, Lease, Meter, Quota, Scan, ScanProgress,
+    ScanRefused, Transfer, TransferEnd, TransferSpec, Want,
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::effects::{Origin, denied, end_error, refused};
 use super::limits;
 use super::mounts::{QuotaOwner, Resolved};
-use super::scan::{self, ScanProgress};
+use super::scan;
 use super::session::Session;
 use super::throttle::Throttle;
 use crate::error::{Error, ErrorKind, Result};
