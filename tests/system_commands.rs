@@ -291,7 +291,7 @@ fn hostile_command_lines_are_refused_and_logged() {
         (format!("rsync --server -ltr --log-file={} . x", marker.display()), "--log-file"),
         ("rsync --server --sender -ltr --files-from=/etc/passwd . .".to_owned(), "--files-from"),
         ("rsync --server -ltr . x --super".to_owned(), "--super"),
-        (format!("git-upload-pack --upload-pack='{touch}' x"), "--upload-pack='touch"),
+        (format!("git-upload-pack --upload-pack='{touch}' x"), "--upload-pack=touch"),
         ("git-upload-pack x y".to_owned(), "exactly one repository"),
         ("git-receive-pack --http-backend-info-refs x".to_owned(), "not allowed"),
         ("git-upload-archive --exec=x".to_owned(), "not allowed"),
@@ -476,13 +476,18 @@ fn a_hostile_repository_runs_nothing() {
     let (server, local) = ready(json!({}));
     let (bare, work) = repository(&server, local.path());
     let home = server.home("alice");
+    fs::write(work.join(".gitattributes"), "file filter=evil\nother filter=evil2\n").unwrap();
+    fs::write(work.join("other"), "other").unwrap();
+    git_ok(&server, &work, &["add", "."]);
+    git_ok(&server, &work, &["commit", "-q", "-m", "attributes"]);
+    git_ok(&server, &work, &["push", "-q", "origin", "HEAD:master"]);
     // Anything that runs leaves a mark where it could.
     let marks = home.join("marks");
     fs::create_dir(&marks).unwrap();
     fs::set_permissions(&marks, fs::Permissions::from_mode(0o777)).unwrap();
     let script = |name: &str| {
         let path = home.join(format!("{name}.sh"));
-        fs::write(&path, format!("#!/bin/sh\n: > {}/{name}\ncat\n", marks.display())).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n: > {}/{name}\n", marks.display())).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         shown(&path)
     };
@@ -548,10 +553,24 @@ fn a_hostile_repository_runs_nothing() {
     )
     .unwrap();
 
-    fs::write(work.join(".gitattributes"), "file filter=evil\nother filter=evil2\n").unwrap();
-    fs::write(work.join("other"), "other").unwrap();
+    fs::write(work.join("more"), "more").unwrap();
     git_ok(&server, &work, &["add", "."]);
-    git_ok(&server, &work, &["commit", "-q", "-m", "attributes"]);
+    git_ok(&server, &work, &["commit", "-q", "-m", "more"]);
+    // Without the server in between it does run all that.
+    let ran = || -> Vec<_> {
+        fs::read_dir(&marks).unwrap().map(|mark| mark.unwrap().file_name()).collect()
+    };
+    let direct = shown(&bare);
+    let _ = git(&server, &work, &["push", &direct, "HEAD:refs/heads/control"]);
+    let remote = format!("--remote={direct}");
+    let _ = git(&server, &work, &["archive", "--format=evil", &remote, "master"]);
+    for mark in ["pre-receive", "alternaterefs", "filterdirect", "tarevil"] {
+        assert!(ran().iter().any(|name| name == mark), "{mark} is no danger: {:?}", ran());
+    }
+    fs::remove_dir_all(&marks).unwrap();
+    fs::create_dir(&marks).unwrap();
+    fs::set_permissions(&marks, fs::Permissions::from_mode(0o777)).unwrap();
+
     let _ = git(&server, &work, &["push", "origin", "HEAD:master"]);
     let _ = git(&server, &work, &["push", "origin", "HEAD:refs/for/x"]);
     let _ = git(&server, local.path(), &["clone", "URL/repo.git", "again"]);
@@ -564,9 +583,7 @@ fn a_hostile_repository_runs_nothing() {
     // An object that is missing would be fetched from the promisor.
     let _ = fs::remove_dir_all(bare.join("objects/pack"));
     let _ = git(&server, local.path(), &["clone", "URL/repo.git", "missing"]);
-    let left: Vec<_> =
-        fs::read_dir(&marks).unwrap().map(|mark| mark.unwrap().file_name()).collect();
-    assert!(left.is_empty(), "these ran: {left:?}");
+    assert!(ran().is_empty(), "these ran: {:?}", ran());
 }
 
 #[test]
