@@ -21,10 +21,11 @@ use actors::{Actors, Ports, Supervisor, SupervisorConfig};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Login, Passwords};
+use crate::auth::{self, Login, OneTimePasswords, Passwords};
 use crate::cli::{Command, InitProviderOptions, LoadDataFlags, QuotaScan, ServeOptions};
 use crate::config::{self, Config, ConfigDir, DataProviderConfig, Loaded};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hooks::{HttpClient, KeyboardHook, Programs};
 use crate::logging::{self, LogControl, Logging};
 use crate::metrics::Metrics;
 use crate::protocol::ssh;
@@ -278,7 +279,8 @@ impl Core {
             log.clone(),
         );
         let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"))
-            .with_clock(common.tz.clock());
+            .with_clock(common.tz.clock())
+            .with_one_time(OneTimePasswords::new(&config.mfa));
         Ok(Self {
             store,
             login,
@@ -302,9 +304,19 @@ impl Core {
         config: &Config,
         config_dir: &ConfigDir,
     ) -> Result<Service> {
+        let hook = &config.sftpd.keyboard_interactive_auth_hook;
+        let keyboard_hook = (!hook.is_empty())
+            .then(|| {
+                let log = logging::for_sender(&self.log, "keyboard_interactive_auth_hook");
+                let programs = Programs::new(&config.command);
+                let http = || HttpClient::new(&config.http, config_dir.path());
+                KeyboardHook::new(hook, &programs, http, log)
+            })
+            .transpose()?;
         let parts = Parts {
             registry: self.actors.registry.clone(),
             login: self.login.clone(),
+            keyboard_hook,
             vfs: self.vfs.clone(),
             metrics: self.metrics.clone(),
             log: self.log.clone(),
@@ -363,10 +375,13 @@ impl Core {
                 signal = signals.next() => match signal {
                     Signal::Stop => break None,
                     Signal::Reload => {
-                        // Nothing that this version reads can be reloaded without a
-                        // restart yet; connections are never dropped.
+                        // Connections are never dropped, and what cannot be read is
+                        // left as it was.
                         tell_systemd(&[sd_notify::NotifyState::Reloading]);
                         slog::info!(log, "reload requested");
+                        if let Err(error) = ssh.reload() {
+                            slog::error!(log, "{error}");
+                        }
                         tell_systemd(&[sd_notify::NotifyState::Ready]);
                     }
                     Signal::RotateLog => {

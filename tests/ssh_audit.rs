@@ -28,3 +28,25 @@ fn ssh_audit_finds_no_weak_algorithm() {
         assert!(!line.contains("[fail]") && !line.contains("[warn]"), "{line}\n{shown}");
     }
 }
+
+#[test]
+fn the_policy_that_we_ship_passes_the_defaults_and_nothing_weaker() {
+    let Some(python) = python() else { return };
+    let audit = |server: &TestServer| {
+        let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/ssh-audit/sftpgo.policy");
+        Command::new(&python)
+            .args(["-m", "ssh_audit", "--no-colors", "-P", policy])
+            .args(["-p", &server.sftp_port.to_string(), "127.0.0.1"])
+            .output()
+            .unwrap()
+    };
+    let defaults = audit(&TestServer::with(&[("SFTPD__HOST_KEYS", "")]));
+    assert!(defaults.status.success(), "{}", text(&defaults));
+    let weaker = TestServer::with(&[
+        ("SFTPD__HOST_KEYS", ""),
+        ("SFTPD__MACS", "hmac-sha1,hmac-sha2-256-etm@openssh.com"),
+    ]);
+    let weaker = audit(&weaker);
+    assert!(!weaker.status.success(), "{}", text(&weaker));
+    assert!(text(&weaker).contains("MACs"), "{}", text(&weaker));
+}

@@ -1,5 +1,7 @@
 //! The gates of an account, in order, and the credentials behind them.
 
+pub mod keyboard;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,11 +9,15 @@ use std::sync::Arc;
 use actors::{KillReason, SessionEnd};
 use chrono::Utc;
 use russh::keys::PublicKey;
+use russh::keys::ssh_key::Certificate;
 use slog::{Logger, warn};
 
+use super::certificates::{CertificateRefusal, UserCertificates};
+use super::one_time::OneTimePasswords;
 use super::password::Passwords;
 use super::standing;
 use crate::error::{Error, Result};
+use crate::model::timestamp::now_unix_ms;
 use crate::model::{
     Admin, Clock, Effective, LoginMethod, LoginProtocol, Password, User, public_key,
 };
@@ -32,12 +38,18 @@ pub struct LoginContext {
 pub enum LoginFailure {
     UserNotFound,
     WrongCredentials,
+    /// The one-time password is wrong, after a right password.
+    WrongCode,
+    /// The account has to have a second factor, or to use it, and does not.
+    SecondFactorMissing,
     Disabled,
     Expired,
     OutsideAccessTime,
     ProtocolDenied(LoginProtocol),
     MethodDenied(LoginMethod),
     AddressDenied(IpAddr),
+    /// A certificate that proves nothing here.
+    Certificate(CertificateRefusal),
     /// Somebody changed the account during the login.
     Changed,
     /// The store or the hashing failed; nobody is to blame for the attempt.
@@ -56,6 +68,8 @@ impl fmt::Display for LoginFailure {
         match self {
             Self::UserNotFound => f.write_str("user does not exist"),
             Self::WrongCredentials => f.write_str("invalid credentials"),
+            Self::WrongCode => f.write_str("wrong one-time password"),
+            Self::SecondFactorMissing => f.write_str("a second factor is required"),
             Self::Disabled => f.write_str("user is disabled"),
             Self::Expired => f.write_str("user is expired"),
             Self::OutsideAccessTime => f.write_str("login is not allowed at this time"),
@@ -66,6 +80,7 @@ impl fmt::Display for LoginFailure {
                 write!(f, "login method {} is not allowed for the user", method.as_str())
             }
             Self::AddressDenied(ip) => write!(f, "login from {ip} is not allowed for the user"),
+            Self::Certificate(refusal) => refusal.fmt(f),
             Self::Changed => f.write_str("user was changed meanwhile"),
             Self::Unavailable(error) => write!(f, "login could not be checked: {error}"),
         }
@@ -80,18 +95,52 @@ impl From<Error> for LoginFailure {
     }
 }
 
+/// What a key has opened.
+#[derive(Debug)]
+pub enum KeyLogin {
+    /// The account. It has no hash.
+    Whole(Arc<User>),
+    /// Nothing yet: one of these has to be completed.
+    FirstStep(Vec<LoginMethod>),
+}
+
+/// A user whose gates are open for a key.
+struct Candidate {
+    user: User,
+    /// What could not be inherited from groups.
+    left_out: Vec<String>,
+    /// What has to follow the key; nothing if it is enough.
+    steps: Vec<LoginMethod>,
+}
+
 /// Checks logins. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Login {
     store: Store,
     passwords: Passwords,
+    one_time: OneTimePasswords,
     clock: Clock,
     log: Logger,
 }
 
 impl Login {
     pub fn new(store: Store, passwords: Passwords, log: Logger) -> Self {
-        Self { store, passwords, clock: Clock::default(), log }
+        Self {
+            store,
+            passwords,
+            one_time: OneTimePasswords::default(),
+            clock: Clock::default(),
+            log,
+        }
+    }
+
+    /// With the kinds of one-time passwords that are configured.
+    pub fn with_one_time(self, one_time: OneTimePasswords) -> Self {
+        Self { one_time, ..self }
+    }
+
+    pub fn one_time(&self) -> &OneTimePasswords {
+        &self.one_time
     }
 
     /// The same with another clock for hours of access.
@@ -140,16 +189,32 @@ impl Login {
         self.user_with_key(username, key, &context).await.map(drop)
     }
 
-    /// A user with a key; the caller has verified the signature. The user
-    /// returned has no hash.
+    /// A user with a key; the caller has verified the signature.
     pub async fn public_key(
         &self,
         username: &str,
         key: &PublicKey,
         context: LoginContext,
-    ) -> Result<Arc<User>, LoginFailure> {
-        let (user, left_out) = self.user_with_key(username, key, &context).await?;
-        Ok(self.admit(user, left_out).await)
+    ) -> Result<KeyLogin, LoginFailure> {
+        let candidate = self.user_with_key(username, key, &context).await?;
+        Ok(self.key_was_right(candidate).await)
+    }
+
+    /// A user with a certificate; the caller has verified that the client holds its key.
+    pub async fn certificate(
+        &self,
+        username: &str,
+        certificate: &Certificate,
+        trusted: &UserCertificates,
+        context: LoginContext,
+    ) -> Result<KeyLogin, LoginFailure> {
+        let candidate = self.user_for_key(username, &context).await?;
+        let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
+        // The account's own name: the one asked for may be another spelling of it.
+        trusted
+            .check(certificate, &candidate.user.username, context.ip, now_unix_secs)
+            .map_err(LoginFailure::Certificate)?;
+        Ok(self.key_was_right(candidate).await)
     }
 
     /// Whether an account that has just passed is still as it was, with its groups
@@ -163,6 +228,19 @@ impl Login {
         } else {
             Err(LoginFailure::Changed)
         }
+    }
+
+    /// The user if it could log in under these circumstances, without its hash: for
+    /// whoever has proved before who it is.
+    pub async fn permitted(
+        &self,
+        username: &str,
+        context: LoginContext,
+    ) -> Result<User, LoginFailure> {
+        let (user, _) = self.account(username).await?;
+        let mut user = pass_gates(user, &context, self.clock)?;
+        user.password = Password::default();
+        Ok(user)
     }
 
     /// The account with what it inherits from its groups, by which all gates and the
@@ -210,13 +288,33 @@ impl Login {
         username: &str,
         key: &PublicKey,
         context: &LoginContext,
-    ) -> Result<(User, Vec<String>), LoginFailure> {
-        let (user, left_out) = self.account(username).await?;
-        let user = pass_gates(user, context, self.clock)?;
-        if public_key::contains(&user.public_keys, key.key_data()) {
-            Ok((user, left_out))
+    ) -> Result<Candidate, LoginFailure> {
+        let candidate = self.user_for_key(username, context).await?;
+        if public_key::contains(&candidate.user.public_keys, key.key_data()) {
+            Ok(candidate)
         } else {
             Err(LoginFailure::WrongCredentials)
+        }
+    }
+
+    /// A user who may try a key.
+    async fn user_for_key(
+        &self,
+        username: &str,
+        context: &LoginContext,
+    ) -> Result<Candidate, LoginFailure> {
+        let (user, left_out) = self.account(username).await?;
+        let steps = user.as_ref().map_or_else(Vec::new, |user| user.filters.two_step_methods());
+        let method = steps.first().copied().unwrap_or(context.method);
+        let user = pass_gates(user, &LoginContext { method, ..*context }, self.clock)?;
+        Ok(Candidate { user, left_out, steps })
+    }
+
+    async fn key_was_right(&self, candidate: Candidate) -> KeyLogin {
+        if candidate.steps.is_empty() {
+            KeyLogin::Whole(self.admit(candidate.user, candidate.left_out).await)
+        } else {
+            KeyLogin::FirstStep(candidate.steps)
         }
     }
 
@@ -263,7 +361,8 @@ impl Login {
 }
 
 /// Everything about the account but its credentials: existence, status,
-/// expiration, hours of access, protocol, method, address, in this order.
+/// expiration, hours of access, protocol, method, address, second factor, in
+/// this order.
 fn pass_gates(
     user: Option<User>,
     context: &LoginContext,
@@ -279,6 +378,9 @@ fn pass_gates(
     }
     if !user.filters.permits_address(context.ip) {
         return Err(LoginFailure::AddressDenied(context.ip));
+    }
+    if user.filters.lacks_second_factor(context.method, context.protocol) {
+        return Err(LoginFailure::SecondFactorMissing);
     }
     Ok(user)
 }

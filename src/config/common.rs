@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::setting::{Report, Setting, integer_choice, section, word_choice};
 use super::tree::{Content, Node};
-use crate::model::Clock;
+use crate::model::{Clock, network};
 
 section! {
     /// Settings shared by all protocols.
@@ -32,6 +32,19 @@ section! {
         /// same file system as the home directories: else files are copied when they are complete.
         /// Empty: beside the uploaded file.
         pub temp_path: String = String::new();
+
+        /// Whether load balancers tell who the client is (PROXY protocol, version 1 or 2), on
+        /// bindings with `apply_proxy_config`: 0 no; 1 if the connection begins with such a
+        /// header, and one of a sender that is not allowed is dropped; 2 always, and connections
+        /// without one, or with one of a sender that is not allowed, are closed.
+        pub proxy_protocol: ProxyMode = ProxyMode::Off;
+
+        /// IP addresses and networks whose headers are believed. Empty for all of them: then
+        /// every client can claim to be anybody, unless a firewall lets only the load balancer in.
+        pub proxy_allowed: Vec<String> = Vec::new(), check check_networks;
+
+        /// IP addresses and networks that never send a header.
+        pub proxy_skipped: Vec<String> = Vec::new(), check check_networks;
 
         /// Most client connections at a time, over all protocols. 0 sets no limit.
         pub max_total_connections: u32 = 0;
@@ -74,6 +87,25 @@ integer_choice! {
         Ignore = 1,
         /// They succeed without effect where the storage cannot execute them.
         IgnoreUnsupported = 2,
+    }
+}
+
+integer_choice! {
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub enum ProxyMode {
+        /// They do not.
+        Off = 0,
+        /// They may.
+        Optional = 1,
+        /// They must.
+        Required = 2,
+    }
+}
+
+fn check_networks(list: &[String]) -> Result<(), String> {
+    match list.iter().find(|text| network::parse(text).is_err()) {
+        None => Ok(()),
+        Some(text) => Err(format!("{text:?} is neither an IP address nor a network")),
     }
 }
 
@@ -144,9 +176,6 @@ pub const LATER: &str = r#"{
     "rename_mode": 0,
     "resume_max_size": 0,
     "secret_min_entropy": 80,
-    "proxy_protocol": 0,
-    "proxy_allowed": [],
-    "proxy_skipped": [],
     "startup_hook": "",
     "post_connect_hook": "",
     "post_disconnect_hook": "",

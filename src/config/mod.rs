@@ -30,14 +30,17 @@ pub mod telemetry;
 pub mod tree;
 pub mod webdavd;
 
-pub use common::{CommonConfig, ServerVersion, SetstatMode, Umask, UploadMode};
+pub use command::{CommandConfig, CommandSettings};
+pub use common::{CommonConfig, ProxyMode, ServerVersion, SetstatMode, Umask, UploadMode};
 pub use data_provider::{
     Argon2Options, BcryptOptions, DataProviderConfig, Driver, PasswordAlgorithm, PasswordHashing,
     PasswordRules, PasswordValidation, TrackQuota, UpdateMode,
 };
 pub use environment::Environment;
+pub use http::{HttpCertificate, HttpConfig, HttpHeader};
 pub use httpd::{HttpdBinding, HttpdConfig};
 pub use load::{ConfigDir, Loaded, Sources, load};
+pub use mfa::{MfaConfig, TotpAlgorithm, TotpSettings};
 pub use setting::Secret;
 pub use sftpd::{SSH_COMMANDS, SftpdBinding, SftpdConfig, check_ssh_commands};
 pub use telemetry::TelemetryConfig;
@@ -57,6 +60,12 @@ section! {
         pub httpd: HttpdConfig = HttpdConfig::default();
         /// Metrics and health, on a listener of their own.
         pub telemetry: TelemetryConfig = TelemetryConfig::default();
+        /// The HTTP client of hooks.
+        pub http: HttpConfig = HttpConfig::default();
+        /// How programs are run as hooks.
+        pub command: CommandConfig = CommandConfig::default();
+        /// Time-based one-time passwords as a second factor.
+        pub mfa: MfaConfig = MfaConfig::default();
     }
 }
 

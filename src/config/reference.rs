@@ -54,6 +54,9 @@ pub fn reference_page() -> Result<String> {
          otherwise.\n",
     );
     for (section, keys) in later::unavailable_keys()? {
+        if keys.is_empty() {
+            continue;
+        }
         let _ = write!(page, "\n**{section}**: ");
         let keys = keys.iter().map(|(key, off)| {
             let name = key.strip_prefix(section).unwrap_or(key).trim_start_matches('.');
@@ -125,12 +128,26 @@ fn write_toml_table(text: &mut String, path: &str, table: &FieldDoc, is_element:
             Shape::Value => {}
             Shape::Table(_) => write_toml_table(text, &inner, field, false),
             Shape::Tables(_) => {
-                for element in field.default.as_array().into_iter().flatten() {
+                let elements = field.default.as_array().map_or(&[][..], Vec::as_slice);
+                for element in elements {
                     let element = FieldDoc { default: element.clone(), ..field.clone() };
                     write_toml_table(text, &inner, &element, true);
                 }
+                if elements.is_empty() {
+                    write_example(text, &inner, field);
+                }
             }
         }
+    }
+}
+
+/// An element of a list that is empty by default, as a comment.
+fn write_example(text: &mut String, path: &str, list: &FieldDoc) {
+    let mut example = String::new();
+    write_toml_table(&mut example, path, list, true);
+    for line in example.lines() {
+        let mark = if line.is_empty() || line.starts_with('#') { "" } else { "# " };
+        let _ = writeln!(text, "{mark}{line}");
     }
 }
 

@@ -20,6 +20,10 @@ section! {
         /// generated, and so is an `id_ecdsa` that this list names.
         pub host_keys: Vec<String> = Vec::new();
 
+        /// Files with host certificates, made with `ssh-keygen -s CA -h`. Each is presented
+        /// instead of the host key it was made for; those of other keys are ignored.
+        pub host_certificates: Vec<String> = Vec::new();
+
         /// Host key algorithms to offer. Empty for the secure defaults.
         pub host_key_algorithms: Vec<String> = Vec::new();
 
@@ -35,6 +39,19 @@ section! {
         /// Algorithms accepted for the public keys of accounts. Empty for the secure defaults.
         pub public_key_algorithms: Vec<String> = Vec::new();
 
+        /// Files with the public keys of authorities whose user certificates open the accounts
+        /// that they name as principals.
+        pub trusted_user_ca_keys: Vec<String> = Vec::new();
+
+        /// File with the revoked user certificates: a JSON list of the fingerprints (`SHA256:…`)
+        /// of their public keys, or of authorities. Read again on SIGHUP. Empty for none.
+        pub revoked_user_certs_file: String = String::new();
+
+        /// Allow only algorithms that FIPS 140-3 approves: key exchange over the NIST curves and
+        /// the large prime groups, AES, HMAC-SHA-2, and RSA, ECDSA and Ed25519 keys. This is about
+        /// algorithms alone; the cryptographic library is not a validated module.
+        pub fips_mode: bool = false;
+
         /// File whose content is shown to clients before they authenticate. Empty for none.
         pub login_banner_file: String = String::new();
 
@@ -47,8 +64,13 @@ section! {
             ["md5sum", "sha1sum", "sha256sum", "cd", "pwd", "scp"].map(String::from).to_vec(),
             check check_ssh_commands;
 
-        /// Offer keyboard-interactive authentication, which asks for the password.
+        /// Offer keyboard-interactive authentication, which asks for the password and then, of
+        /// accounts that have one for SSH, for a one-time password.
         pub keyboard_interactive_authentication: bool = true;
+
+        /// Program (an absolute path) or HTTP address that leads the dialogue of
+        /// keyboard-interactive authentication instead. Empty for none.
+        pub keyboard_interactive_auth_hook: String = String::new(), check check_hook;
 
         /// Offer password authentication. False also disables public key followed by password.
         pub password_authentication: bool = true;
@@ -64,9 +86,17 @@ section! {
         /// IP address to listen on. Empty for all of them.
         pub address: String = String::new();
 
-        /// Apply the PROXY protocol settings of `common`, once these are switched on.
+        /// Apply the PROXY protocol settings of `common`.
         pub apply_proxy_config: bool = true;
     }
+}
+
+fn check_hook(hook: &str) -> Result<(), String> {
+    let is_known = hook.is_empty()
+        || hook.starts_with('/')
+        || hook.starts_with("http://")
+        || hook.starts_with("https://");
+    is_known.then_some(()).ok_or_else(|| "must be an absolute path or an HTTP address".to_owned())
 }
 
 /// The names that `enabled_ssh_commands` knows, besides `*`.
@@ -111,11 +141,7 @@ fn check_banner(banner: &str) -> Result<(), String> {
 
 /// Known settings of features that this version lacks, at the values that leave them off.
 pub const LATER: &str = r#"{
-    "host_certificates": [],
-    "trusted_user_ca_keys": [],
-    "revoked_user_certs_file": "",
     "opkssh_path": "",
     "opkssh_checksum": "",
-    "keyboard_interactive_auth_hook": "",
     "folder_prefix": ""
 }"#;

@@ -400,17 +400,14 @@ fn an_older_name_appears_in_the_error_about_its_value() {
 #[test]
 fn an_unavailable_setting_stops_the_start_unless_it_leaves_the_feature_off() {
     let cases = [
-        ("[common]\nproxy_protocol = 1", "common.proxy_protocol"),
+        ("[common]\nrename_mode = 1", "common.rename_mode"),
         ("[common.defender]\nenabled = true", "common.defender.enabled"),
         ("[common.actions]\nhook = \"/bin/x\"", "common.actions.hook"),
         ("[[ftpd.bindings]]\nport = 2121", "ftpd.bindings[0].port"),
         ("[[plugins]]\ntype = \"notifier\"", "plugins[0].type"),
         ("[[httpd.bindings]]\nenable_https = true", "httpd.bindings[0].enable_https"),
         ("[kms.secrets]\nurl = \"local://x\"", "kms.secrets.url"),
-        (
-            "[sftpd]\nkeyboard_interactive_auth_program = \"/p\"",
-            "keyboard_interactive_auth_program",
-        ),
+        ("[sftpd]\nkeyboard_interactive_auth_program = \"p\"", "keyboard_interactive_auth_program"),
         ("[data_provider]\nhost = \"db\"", "data_provider.host"),
         ("ftpd = 3", "ftpd"),
         ("[[smtp]]\nhost = \"mail\"", "smtp"),

@@ -213,6 +213,10 @@ impl UserFilters {
             self.start_directory =
                 if path.is_root() { String::new() } else { path.to_string_lossy().into_owned() };
         }
+        check_mfa_protocols(&self.two_factor_protocols)
+            .map_err(|error| error.wrap("two_factor_protocols"))?;
+        check_mfa_protocols(&self.totp_config.protocols)
+            .map_err(|error| error.wrap("totp_config.protocols"))?;
         if self.max_upload_file_size < 0 {
             let size = self.max_upload_file_size;
             return Err(Error::invalid(format!("max_upload_file_size: {size} is negative")));
@@ -235,6 +239,33 @@ impl UserFilters {
         self.denied_protocols.contains(&protocol)
     }
 
+    /// Whether logins over `protocol` need a second factor that is not there: because the
+    /// account has none for it, or because the plain password method of SSH cannot ask
+    /// for it. Over HTTP somebody without one is let in to set it up.
+    pub fn lacks_second_factor(&self, method: LoginMethod, protocol: LoginProtocol) -> bool {
+        let is_required = self.two_factor_protocols.iter().any(|name| name == protocol.as_str());
+        if !is_required || protocol == LoginProtocol::Http {
+            return false;
+        }
+        let has_one = self.totp_config.is_for(protocol);
+        !has_one || (protocol == LoginProtocol::Ssh && method == LoginMethod::Password)
+    }
+
+    /// The ways to log in over SSH that begin with a public key and have a second step.
+    /// There are none while a single step is still allowed: then the key is enough, or
+    /// it is no way in at all.
+    pub fn two_step_methods(&self) -> Vec<LoginMethod> {
+        let single =
+            [LoginMethod::PublicKey, LoginMethod::Password, LoginMethod::KeyboardInteractive];
+        if !single.iter().all(|method| self.denies_method(*method, LoginProtocol::Ssh)) {
+            return Vec::new();
+        }
+        [LoginMethod::PublicKeyAndPassword, LoginMethod::PublicKeyAndKeyboardInteractive]
+            .into_iter()
+            .filter(|method| !self.denied_login_methods.contains(method))
+            .collect()
+    }
+
     /// Whether `method` is denied over `protocol`; `password-over-SSH` denies the
     /// password only there.
     pub fn denies_method(&self, method: LoginMethod, protocol: LoginProtocol) -> bool {
@@ -242,6 +273,14 @@ impl UserFilters {
             || (method == LoginMethod::Password
                 && protocol == LoginProtocol::Ssh
                 && self.denied_login_methods.contains(&LoginMethod::PasswordOverSsh))
+    }
+}
+
+/// The protocols that can ask for a code.
+fn check_mfa_protocols(names: &[String]) -> Result<()> {
+    match names.iter().find(|name| !["SSH", "FTP", "HTTP"].contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!("{name:?} is none of SSH, FTP and HTTP"))),
     }
 }
 
@@ -323,6 +362,13 @@ pub struct UserTotpConfig {
     pub protocols: Vec<String>,
 }
 
+impl UserTotpConfig {
+    /// Whether logins over `protocol` ask for a code.
+    pub fn is_for(&self, protocol: LoginProtocol) -> bool {
+        self.enabled && self.protocols.iter().any(|name| name == protocol.as_str())
+    }
+}
+
 /// A code that replaces a one-time password once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
@@ -385,6 +431,63 @@ mod tests {
                 "denied_login_methods":["password"],"start_directory":"/b"}"#,
         );
         assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_second_step_follows_a_key_only_when_no_single_step_is_allowed() {
+        let table: &[(&str, &[&str])] = &[
+            ("", &[]),
+            ("publickey,password", &[]),
+            ("publickey,keyboard-interactive", &[]),
+            (
+                "publickey,password,keyboard-interactive",
+                &["publickey+password", "publickey+keyboard-interactive"],
+            ),
+            (
+                "publickey,password-over-SSH,keyboard-interactive",
+                &["publickey+password", "publickey+keyboard-interactive"],
+            ),
+            (
+                "publickey,password,keyboard-interactive,publickey+password",
+                &["publickey+keyboard-interactive"],
+            ),
+        ];
+        for (denied, expected) in table {
+            let denied: Vec<&str> = denied.split(',').filter(|name| !name.is_empty()).collect();
+            let filters = filters(&serde_json::json!({"denied_login_methods": denied}).to_string());
+            let steps: Vec<&str> =
+                filters.two_step_methods().iter().map(|method| method.as_str()).collect();
+            assert_eq!(&steps[..], *expected, "{denied:?}");
+        }
+    }
+
+    #[test]
+    fn a_required_second_factor_closes_what_cannot_ask_for_it() {
+        let with = |totp: &str| {
+            filters(&format!(r#"{{"two_factor_protocols":["SSH","HTTP"],"totp_config":{totp}}}"#))
+        };
+        let ssh = LoginProtocol::Ssh;
+        let none = with("{}");
+        for method in [LoginMethod::PublicKey, LoginMethod::KeyboardInteractive] {
+            assert!(none.lacks_second_factor(method, ssh));
+        }
+        assert!(!none.lacks_second_factor(LoginMethod::Password, LoginProtocol::Http));
+        assert!(!none.lacks_second_factor(LoginMethod::Password, LoginProtocol::Ftp));
+        assert!(
+            with(r#"{"enabled":true,"protocols":["FTP"]}"#)
+                .lacks_second_factor(LoginMethod::PublicKey, ssh)
+        );
+        let one = with(r#"{"enabled":true,"protocols":["SSH"]}"#);
+        assert!(one.lacks_second_factor(LoginMethod::Password, ssh));
+        for method in [
+            LoginMethod::PublicKey,
+            LoginMethod::KeyboardInteractive,
+            LoginMethod::PublicKeyAndPassword,
+        ] {
+            assert!(!one.lacks_second_factor(method, ssh));
+        }
+        assert!(!filters("{}").lacks_second_factor(LoginMethod::Password, ssh));
+        assert!(filters(r#"{"two_factor_protocols":["DAV"]}"#).normalise().is_err());
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod quota;
 mod role;
 mod rules;
 mod secret;
+pub mod secretbox;
 pub mod text;
 pub mod timestamp;
 pub mod unavailable;

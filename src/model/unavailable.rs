@@ -6,7 +6,6 @@
 
 use super::admin::Admin;
 use super::filesystem::FilesystemProvider;
-use super::filters::LoginMethod;
 use super::folder::Folder;
 use super::user::User;
 use super::wire::is_default;
@@ -36,9 +35,6 @@ pub const USER: &[Refusal<User>] = &[
     Refusal("filters.web_client", |user| !user.filters.web_client.is_empty()),
     Refusal("filters.allow_api_key_auth", |user| user.filters.allow_api_key_auth),
     Refusal("filters.user_type", |user| !user.filters.user_type.is_empty()),
-    Refusal("filters.totp_config", |user| user.filters.totp_config.enabled),
-    Refusal("filters.recovery_codes", |user| !user.filters.recovery_codes.is_empty()),
-    Refusal("filters.two_factor_protocols", |user| !user.filters.two_factor_protocols.is_empty()),
     Refusal("filters.external_auth_cache_time", |user| user.filters.external_auth_cache_time != 0),
     Refusal("filters.ftp_security", |user| user.filters.ftp_security != 0),
     Refusal("filters.is_anonymous", |user| user.filters.is_anonymous),
@@ -50,14 +46,6 @@ pub const USER: &[Refusal<User>] = &[
     Refusal("filters.password_strength", |user| user.filters.password_strength != 0),
     Refusal("filters.require_password_change", |user| user.filters.require_password_change),
     Refusal("filters.additional_emails", |user| !user.filters.additional_emails.is_empty()),
-    // Without password and public key only methods remain that nobody can use yet.
-    Refusal(
-        "filters.denied_login_methods: login with other methods than publickey and password",
-        |user| {
-            let denied = &user.filters.denied_login_methods;
-            denied.contains(&LoginMethod::PublicKey) && denied.contains(&LoginMethod::Password)
-        },
-    ),
 ];
 
 /// What folders cannot use yet.
@@ -71,8 +59,6 @@ pub const FOLDER: &[Refusal<Folder>] = &[
 /// What admins cannot use yet.
 pub const ADMIN: &[Refusal<Admin>] = &[
     Refusal("filters.allow_api_key_auth", |admin| admin.filters.allow_api_key_auth),
-    Refusal("filters.totp_config", |admin| admin.filters.totp_config.enabled),
-    Refusal("filters.recovery_codes", |admin| !admin.filters.recovery_codes.is_empty()),
     Refusal("filters.require_two_factor", |admin| admin.filters.require_two_factor),
     Refusal("filters.require_password_change", |admin| admin.filters.require_password_change),
     Refusal("filters.preferences", |admin| !is_default(&admin.filters.preferences)),

@@ -1,5 +1,7 @@
 //! Listening sockets and the accept loop every protocol shares.
 
+pub mod proxy;
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};

@@ -2,6 +2,7 @@
 //! database blocks.
 
 mod roles;
+mod second_factor;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -13,7 +13,8 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use base64::Engine;
 
-use crate::model::{self, AdminPermission};
+use crate::auth::{LoginContext, LoginFailure};
+use crate::model::{self, AdminPermission, LoginMethod, LoginProtocol};
 use crate::web::app::Binding;
 use crate::web::error::ApiError;
 use crate::web::observe::Peer;
@@ -50,6 +51,7 @@ rights! {
     DeleteUsers = Some(AdminPermission::DelUsers);
     ManageAdmins = Some(AdminPermission::ManageAdmins);
     ManageFolders = Some(AdminPermission::ManageFolders);
+    DisableSecondFactors = Some(AdminPermission::DisableMfa);
     ManageGroups = Some(AdminPermission::ManageGroups);
     ManageRoles = Some(AdminPermission::ManageRoles);
     ScanQuotas = Some(AdminPermission::QuotaScans);
@@ -76,6 +78,11 @@ impl<R: Right> Admin<R> {
     /// The token that was sent.
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// The restrictions and options of this administrator.
+    pub fn filters(&self) -> &model::AdminFilters {
+        &self.account.filters
     }
 
     /// Whether this administrator holds `permission`.
@@ -122,6 +129,63 @@ impl<R: Right> FromRequest for Admin<R> {
                 )));
             }
             Ok(Self { account, claims, right: PhantomData })
+        })
+    }
+}
+
+/// An authenticated user: the resources below `/user`.
+pub struct Account {
+    account: model::User,
+    claims: Claims,
+}
+
+impl Account {
+    pub fn username(&self) -> &str {
+        &self.account.username
+    }
+
+    /// The token that was sent.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The restrictions and options of this user.
+    pub fn filters(&self) -> &model::UserFilters {
+        &self.account.filters
+    }
+}
+
+impl FromRequest for Account {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let binding = Binding::of(request);
+        let token = bearer_token(request);
+        let peer = Peer::of(request);
+        Box::pin(async move {
+            let binding = binding?;
+            let token = token.ok_or_else(|| ApiError::bad_token("an access token is needed"))?;
+            let claims = binding
+                .tokens
+                .verify(&token, Audience::User, peer.ip)
+                .map_err(|error| ApiError::bad_token(error.context()))?;
+            let context = LoginContext {
+                ip: peer.ip,
+                protocol: LoginProtocol::Http,
+                method: LoginMethod::Password,
+            };
+            let account = match binding.services.login.permitted(&claims.sub, context).await {
+                Ok(account) => account,
+                Err(LoginFailure::Unavailable(error)) => return Err(error.into()),
+                Err(_) => {
+                    return Err(ApiError::bad_token("the account of this token may not log in"));
+                }
+            };
+            if !binding.tokens.account_unchanged(&claims, account.updated_at) {
+                return Err(ApiError::bad_token("the account of this token was changed"));
+            }
+            Ok(Self { account, claims })
         })
     }
 }

@@ -14,6 +14,7 @@ mod listen;
 mod observe;
 mod openapi;
 mod paging;
+mod qr;
 mod query;
 mod response;
 mod routes;

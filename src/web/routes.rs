@@ -41,6 +41,8 @@ macro_rules! routes {
 routes! {
     "/token" { get: tokens::issue }
     "/logout" { get: tokens::logout }
+    "/user/token" { get: tokens::issue_to_user }
+    "/user/logout" { get: tokens::logout_user }
     "/version" { get: version::get }
     "/status" { get: status::get }
 
@@ -58,6 +60,23 @@ routes! {
     "/admin/changepwd" { put: admins::change_password }
     "/roles" { get: roles::list, post: roles::create }
     "/roles/{name}" { get: roles::get, put: roles::update, delete: roles::delete }
+
+    "/admin/totp/configs" { get: second_factor::admin_kinds }
+    "/admin/totp/generate" { post: second_factor::admin_generate }
+    "/admin/totp/validate" { post: second_factor::admin_validate }
+    "/admin/totp/save" { post: second_factor::admin_save }
+    "/admin/2fa/recoverycodes" {
+        get: second_factor::admin_recovery_codes, post: second_factor::admin_new_recovery_codes
+    }
+    "/admins/{username}/2fa/disable" { put: second_factor::disable_for_admin }
+    "/users/{username}/2fa/disable" { put: second_factor::disable_for_user }
+    "/user/totp/configs" { get: second_factor::user_kinds }
+    "/user/totp/generate" { post: second_factor::user_generate }
+    "/user/totp/validate" { post: second_factor::user_validate }
+    "/user/totp/save" { post: second_factor::user_save }
+    "/user/2fa/recoverycodes" {
+        get: second_factor::user_recovery_codes, post: second_factor::user_new_recovery_codes
+    }
 
     "/quotas/users/scans" { get: quotas::list_user_scans }
     "/quotas/users/{username}/scan" { post: quotas::start_user_scan }

@@ -27,12 +27,15 @@ const MAX_REVOKED: usize = 10_000;
 pub enum Audience {
     /// `/api/v2` as an administrator.
     Admin,
+    /// `/api/v2/user` as a user.
+    User,
 }
 
 impl Audience {
     fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "api-admin",
+            Self::User => "api-user",
         }
     }
 }
@@ -245,6 +248,14 @@ mod tests {
         let issued = issuer.issue(Audience::Admin, "root", 5, HERE).expect("issue");
         let claims = issuer.verify(&issued.token, Audience::Admin, HERE).expect("verify");
         assert_eq!((claims.sub.as_str(), claims.exp), ("root", issued.expires_at_unix_secs));
+    }
+
+    #[test]
+    fn a_token_of_a_user_is_none_of_an_admin() {
+        let issuer = issuer("", 0);
+        let issued = issuer.issue(Audience::User, "root", 5, HERE).expect("issue");
+        assert!(!accepts(&issuer, &issued.token, HERE));
+        assert!(issuer.verify(&issued.token, Audience::User, HERE).is_ok());
     }
 
     #[test]

@@ -156,6 +156,58 @@ impl TestServer {
     }
 }
 
+/// `sftp` that answers questions through `askpass.sh`, with options of OpenSSH and
+/// variables for the answers.
+pub fn asked(
+    server: &TestServer,
+    username: &str,
+    options: &[&str],
+    answers: &[(&str, &str)],
+) -> Output {
+    let mut command = Command::new("sftp");
+    command.args(["-F", "/dev/null"]);
+    for option in options {
+        command.args(["-o", option]);
+    }
+    for option in [
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "LogLevel=ERROR",
+        "IdentitiesOnly=yes",
+        "IdentityAgent=none",
+        "NumberOfPasswordPrompts=1",
+        "ConnectTimeout=20",
+    ] {
+        command.args(["-o", option]);
+    }
+    let mut child = command
+        .arg("-i")
+        .arg(key())
+        .args(["-P", &server.sftp_port.to_string()])
+        .arg(format!("{username}@127.0.0.1"))
+        .env("SSH_ASKPASS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/askpass.sh"))
+        .env("SSH_ASKPASS_REQUIRE", "force")
+        .env("PASSWORD", PASSWORD)
+        .env("ASKED", server.dir().join("asked"))
+        .envs(answers.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("sftp is installed");
+    // A client that was refused has closed its end.
+    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"pwd\n");
+    child.wait_with_output().unwrap()
+}
+
+/// Whether [`asked`] got a session.
+pub fn is_in(out: &Output) -> bool {
+    let shown = text(out);
+    let entered = shown.contains("Remote working directory: /");
+    assert!(entered || shown.contains("Permission denied"), "{shown}");
+    entered
+}
+
 /// Both outputs of a finished program.
 pub fn text(out: &Output) -> String {
     format!(

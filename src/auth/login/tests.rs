@@ -39,6 +39,13 @@ fn from(ip: &str, method: LoginMethod) -> LoginContext {
     LoginContext { ip: ip.parse().unwrap(), protocol: LoginProtocol::Ssh, method }
 }
 
+fn whole(login: KeyLogin) -> Arc<User> {
+    match login {
+        KeyLogin::Whole(user) => user,
+        KeyLogin::FirstStep(methods) => panic!("{methods:?} has to follow"),
+    }
+}
+
 /// All of a day that is not today, whichever time zone that is asked in.
 fn closed_hours() -> Vec<TimePeriod> {
     use chrono::Datelike;
@@ -63,7 +70,7 @@ async fn the_right_password_and_the_right_key_open() {
     let key = public_key::parse(KEY).unwrap();
     let context = from("192.0.2.1", LoginMethod::PublicKey);
     login.public_key_offered("bob", &key, context).await.unwrap();
-    login.public_key("bob", &key, context).await.unwrap();
+    assert!(whole(login.public_key("bob", &key, context).await.unwrap()).password.is_empty());
 
     let stored = store.user("bob").await.unwrap().unwrap();
     assert!(stored.last_login > 0);
@@ -281,7 +288,7 @@ async fn a_login_does_not_survive_a_change_of_its_account() {
     store.add_user(user()).await.unwrap();
     let key = public_key::parse(KEY).unwrap();
     let context = from("192.0.2.1", LoginMethod::PublicKey);
-    let passed = login.public_key("bob", &key, context).await.unwrap();
+    let passed = whole(login.public_key("bob", &key, context).await.unwrap());
     login.confirm(&passed).await.unwrap();
     // A login of its own is no change.
     login.public_key("bob", &key, context).await.unwrap();
@@ -320,7 +327,9 @@ async fn a_session_has_what_the_groups_give() {
     let key = public_key::parse(KEY).unwrap();
     for user in [
         login.password("bob", "correct horse", with_password()).await.unwrap(),
-        login.public_key("bob", &key, from("192.0.2.1", LoginMethod::PublicKey)).await.unwrap(),
+        whole(
+            login.public_key("bob", &key, from("192.0.2.1", LoginMethod::PublicKey)).await.unwrap(),
+        ),
     ] {
         assert_eq!((user.home_dir.as_str(), user.max_sessions), ("/srv/bob", 3));
         assert_eq!(user.virtual_folders[0].folder.mapped_path, "/srv/data");
@@ -353,7 +362,7 @@ async fn gates_of_a_group_close_for_its_members() {
         let (login, _) = with_staff(settings).await;
         let context = from("192.0.2.1", LoginMethod::PublicKey);
         match login.public_key("bob", &key, context).await {
-            Ok(user) => assert!(user.expiration_date > now_unix_ms(), "{settings}"),
+            Ok(login) => assert!(whole(login).expiration_date > now_unix_ms(), "{settings}"),
             Err(failure) => assert!(is_expected(&failure), "{settings}: {failure}"),
         }
     }

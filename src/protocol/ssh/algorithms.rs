@@ -70,6 +70,27 @@ pub const DEFAULT_PUBLIC_KEYS: &[&str] = &[
 ];
 const OTHER_KEYS: &[&str] = &["ssh-rsa"];
 
+/// What FIPS 140-3 approves of all these, in the order of preference: key agreement of
+/// SP 800-56A, ciphers of SP 800-38A and 38D, HMAC with SHA-2, signatures of FIPS 186-5.
+const FIPS_KEX: &[&str] = &[
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group17-sha512",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group15-sha512",
+    "diffie-hellman-group14-sha256",
+];
+const FIPS_CIPHERS: &[&str] =
+    &["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr"];
+const FIPS_MACS: &[&str] = &[
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+];
+
 /// What is offered, by name (for the status page) and as the SSH library takes it.
 #[derive(Debug, Clone)]
 pub struct Algorithms {
@@ -83,21 +104,32 @@ pub struct Algorithms {
 impl Algorithms {
     /// Checks the configured lists; an empty list means the defaults.
     pub fn from_config(config: &SftpdConfig) -> Result<Self> {
+        let fips = config.fips_mode;
+        let kind =
+            |default, other, approved| if fips { (approved, &[][..]) } else { (default, other) };
+        // The defaults for keys are approved, and the others are not.
+        let keys = if fips { &[][..] } else { OTHER_KEYS };
         Ok(Self {
-            kex: choose("sftpd.kex_algorithms", &config.kex_algorithms, DEFAULT_KEX, OTHER_KEX)?,
-            ciphers: choose("sftpd.ciphers", &config.ciphers, DEFAULT_CIPHERS, OTHER_CIPHERS)?,
-            macs: choose("sftpd.macs", &config.macs, DEFAULT_MACS, OTHER_MACS)?,
+            kex: choose(
+                "sftpd.kex_algorithms",
+                &config.kex_algorithms,
+                kind(DEFAULT_KEX, OTHER_KEX, FIPS_KEX),
+            )?,
+            ciphers: choose(
+                "sftpd.ciphers",
+                &config.ciphers,
+                kind(DEFAULT_CIPHERS, OTHER_CIPHERS, FIPS_CIPHERS),
+            )?,
+            macs: choose("sftpd.macs", &config.macs, kind(DEFAULT_MACS, OTHER_MACS, FIPS_MACS))?,
             host_keys: choose(
                 "sftpd.host_key_algorithms",
                 &config.host_key_algorithms,
-                DEFAULT_HOST_KEYS,
-                OTHER_KEYS,
+                (DEFAULT_HOST_KEYS, keys),
             )?,
             public_keys: choose(
                 "sftpd.public_key_algorithms",
                 &config.public_key_algorithms,
-                DEFAULT_PUBLIC_KEYS,
-                OTHER_KEYS,
+                (DEFAULT_PUBLIC_KEYS, keys),
             )?,
         })
     }
@@ -134,8 +166,7 @@ impl Algorithms {
 fn choose(
     key: &str,
     configured: &[String],
-    default: &[&str],
-    other: &[&str],
+    (default, other): (&[&str], &[&str]),
 ) -> Result<Vec<String>> {
     if configured.is_empty() {
         return Ok(default.iter().map(|name| (*name).to_owned()).collect());
@@ -189,6 +220,25 @@ mod tests {
         let error = Algorithms::from_config(&config).unwrap_err().to_string();
         assert!(error.contains("sftpd.ciphers") && error.contains("arcfour"), "{error}");
         assert!(error.contains("aes128-gcm@openssh.com"), "{error}");
+    }
+
+    #[test]
+    fn fips_mode_keeps_what_is_approved_and_refuses_the_rest_by_name() {
+        let config = SftpdConfig { fips_mode: true, ..SftpdConfig::default() };
+        let algorithms = Algorithms::from_config(&config).unwrap();
+        algorithms.preferred().unwrap();
+        for list in [&algorithms.kex, &algorithms.ciphers, &algorithms.macs] {
+            for name in list {
+                let is_other = ["25519", "chacha", "sha1", "md5", "cbc"];
+                assert!(!is_other.iter().any(|part| name.contains(part)), "{name}");
+            }
+        }
+        for (kex, good) in [("ecdh-sha2-nistp384", true), ("curve25519-sha256", false)] {
+            let config = SftpdConfig { kex_algorithms: vec![kex.into()], ..config.clone() };
+            assert_eq!(Algorithms::from_config(&config).is_ok(), good, "{kex}");
+        }
+        let config = SftpdConfig { host_key_algorithms: vec!["ssh-rsa".into()], ..config };
+        assert!(Algorithms::from_config(&config).is_err());
     }
 
     #[test]

@@ -1,14 +1,12 @@
-//! What the SSH library asks us during one connection: authentication, channels,
-//! channel data.
+//! What the SSH library asks us during one connection: channels and their data here,
+//! authentication in `authentication`.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
 
 use actors::ids::Protocol;
-use actors::{Connection, KillReason, SessionEnd, SessionHandle};
+use actors::{Connection, SessionHandle};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -18,23 +16,17 @@ use russh::server::{
     VerifiedPublicKey,
 };
 use russh::{Channel as SshChannel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
-use tokio::time::Instant;
 
+use super::authentication::{Authentication, LoginProgress};
 use super::exec;
 use super::server::{Context, EVENT_BUFFER};
 use super::sftp;
 use super::sftp::engine::{Gone, Inline, Outlet, TrySend};
-use crate::auth::LoginContext;
 use crate::logging;
-use crate::metrics;
-use crate::model::{LoginMethod, LoginProtocol, User};
 use crate::vfs::{Session, SessionContext};
 
 /// Channels a client may have open at a time, as OpenSSH's `MaxSessions`.
 const MAX_CHANNELS: usize = 10;
-
-/// A failed password is answered no sooner than this after it arrived.
-const FAILED_PASSWORD_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a connection ended by our own decision, or the library's error.
 #[derive(Debug)]
@@ -64,50 +56,6 @@ impl std::fmt::Display for Error {
     }
 }
 
-/// As much of a name as an account can have: a client can send a quarter of a megabyte.
-fn cut(username: &str) -> &str {
-    const LONGEST: usize = 255;
-    let mut end = username.len().min(LONGEST);
-    while !username.is_char_boundary(end) {
-        end -= 1;
-    }
-    username.get(..end).unwrap_or_default()
-}
-
-/// How far authentication came, for whoever watches the connection from outside.
-#[derive(Debug, Default)]
-pub struct LoginProgress(AtomicU8);
-
-const TRIED: u8 = 1;
-const AUTHENTICATED: u8 = 2;
-
-impl LoginProgress {
-    fn reached(&self, step: u8) {
-        self.0.fetch_max(step, Ordering::AcqRel);
-    }
-
-    pub fn is_authenticated(&self) -> bool {
-        self.0.load(Ordering::Acquire) == AUTHENTICATED
-    }
-
-    /// Reports a connection that ended without any login attempt.
-    pub fn connection_ended(&self, context: &Context, ip: IpAddr, cause: &str) {
-        if self.0.load(Ordering::Acquire) == 0 {
-            context.metrics.no_auth_tried();
-            logging::connection_failed(
-                &context.log,
-                &logging::ConnectionFailed {
-                    client_ip: &ip.to_string(),
-                    username: "",
-                    login_type: "no_auth_tried",
-                    protocol: "SSH",
-                    error: &cause,
-                },
-            );
-        }
-    }
-}
-
 enum Channel {
     /// Open, nothing requested on it yet. Writing through this half stays within the
     /// client's window, so one channel that nobody reads does not hold up the others.
@@ -132,10 +80,7 @@ pub struct Handler {
     connection: Connection,
     peer: SocketAddr,
     local: SocketAddr,
-    progress: Arc<LoginProgress>,
-    failures: usize,
-    user: Option<Arc<User>>,
-    method: Option<LoginMethod>,
+    authentication: Authentication,
     channels: HashMap<ChannelId, Channel>,
 }
 
@@ -146,134 +91,16 @@ impl Handler {
         peer: SocketAddr,
         local: SocketAddr,
     ) -> (Self, Arc<LoginProgress>) {
-        let progress = Arc::new(LoginProgress::default());
-        let handler = Self {
-            context,
-            connection,
-            peer,
-            local,
-            progress: progress.clone(),
-            failures: 0,
-            user: None,
-            method: None,
-            channels: HashMap::new(),
-        };
+        let (authentication, progress) =
+            Authentication::new(context.clone(), connection.clone(), peer);
+        let handler =
+            Self { context, connection, peer, local, authentication, channels: HashMap::new() };
         (handler, progress)
-    }
-
-    fn login_context(&self, method: LoginMethod) -> LoginContext {
-        LoginContext { ip: self.peer.ip(), protocol: LoginProtocol::Ssh, method }
-    }
-
-    fn reject(&self) -> Auth {
-        // Without the methods the library would take the failed one off the list.
-        Auth::Reject {
-            proceed_with_methods: Some(self.context.methods.clone()),
-            partial_success: false,
-        }
     }
 
     fn note(&self, message: std::fmt::Arguments<'_>) {
         let id = Some(self.connection.id().as_str());
         logging::app(&self.context.log, slog::Level::Info, "sftpd", id, message);
-    }
-
-    fn check_tries(&self) -> Result<(), Error> {
-        let max = self.context.max_auth_tries;
-        if max > 0 && self.failures >= max { Err(Error::TooManyTries) } else { Ok(()) }
-    }
-
-    /// Books the outcome of one attempt that began at `started`.
-    async fn decide(
-        &mut self,
-        username: &str,
-        method: LoginMethod,
-        started: Instant,
-        outcome: Result<Arc<User>, String>,
-    ) -> Auth {
-        self.progress.reached(TRIED);
-        let outcome = match outcome {
-            Ok(user) => self
-                .context
-                .registry
-                .logged_in(
-                    self.connection.id(),
-                    actors::registry::Login {
-                        username: user.username.as_str().into(),
-                        max_sessions: u32::try_from(user.max_sessions).unwrap_or(u32::MAX),
-                        client_version: String::new(),
-                        end: self.context.login.standing(&user).unwrap_or_else(|reason| {
-                            // Closed since it passed: at the next look.
-                            Some(SessionEnd { at_unix_ms: 0, reason })
-                        }),
-                    },
-                )
-                .await
-                .map(|()| user)
-                .map_err(|refused| refused.to_string()),
-            Err(failure) => Err(failure),
-        };
-        let outcome = match outcome {
-            Ok(user) => self.still_the_same(user).await,
-            refused => refused,
-        };
-        let counted = match method {
-            LoginMethod::PublicKey => metrics::LoginMethod::PublicKey,
-            LoginMethod::KeyboardInteractive => metrics::LoginMethod::KeyboardInteractive,
-            _ => metrics::LoginMethod::Password,
-        };
-        self.context.metrics.login_attempt(counted, outcome.is_ok(), started.elapsed());
-        match outcome {
-            Ok(user) => {
-                self.user = Some(user);
-                self.method = Some(method);
-                self.progress.reached(AUTHENTICATED);
-                Auth::Accept
-            }
-            Err(error) => {
-                self.failures += 1;
-                logging::connection_failed(
-                    &self.context.log,
-                    &logging::ConnectionFailed {
-                        client_ip: &self.peer.ip().to_string(),
-                        username: cut(username),
-                        login_type: method.as_str(),
-                        protocol: "SSH",
-                        error: &error,
-                    },
-                );
-                self.reject()
-            }
-        }
-    }
-
-    /// Whoever changed the account while its password was verified has ended only the
-    /// sessions that were registered then.
-    async fn still_the_same(&self, user: Arc<User>) -> Result<Arc<User>, String> {
-        match self.context.login.confirm(&user).await {
-            Ok(()) => Ok(user),
-            Err(failure) => {
-                self.connection.kill_switch().fire(KillReason::AccountChanged);
-                Err(failure.to_string())
-            }
-        }
-    }
-
-    async fn check_password(
-        &mut self,
-        username: &str,
-        password: &str,
-        method: LoginMethod,
-    ) -> Auth {
-        let started = Instant::now();
-        let context = self.login_context(method);
-        let outcome = self.context.login.password(username, password, context).await;
-        let outcome = outcome.map_err(|failure| failure.to_string());
-        let auth = self.decide(username, method, started, outcome).await;
-        if auth != Auth::Accept {
-            tokio::time::sleep_until(started + FAILED_PASSWORD_DELAY).await;
-        }
-        auth
     }
 
     /// A new session of the account on this connection, with its place in the registry
@@ -282,7 +109,7 @@ impl Handler {
         &self,
         protocol: Protocol,
     ) -> Result<(Session, SessionHandle, slog::Logger), String> {
-        let user = self.user.clone().ok_or("not authenticated")?;
+        let user = self.authentication.user().ok_or("not authenticated")?;
         let entry =
             self.connection.open_session(protocol).await.map_err(|refused| refused.to_string())?;
         let session_id = entry.shared_id();
@@ -348,16 +175,12 @@ impl Handler {
 impl russh::server::Handler for Handler {
     type Error = Error;
 
-    async fn auth_none(&mut self, _user: &str) -> Result<Auth, Error> {
-        Ok(self.reject())
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, Error> {
+        Ok(self.authentication.none(user))
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {
-        self.check_tries()?;
-        if !self.context.methods.contains(&russh::MethodKind::Password) {
-            return Ok(self.reject());
-        }
-        Ok(self.check_password(user, password, LoginMethod::Password).await)
+        self.authentication.password(user, password).await
     }
 
     async fn auth_publickey_offered(
@@ -365,18 +188,7 @@ impl russh::server::Handler for Handler {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Error> {
-        self.check_tries()?;
-        let started = Instant::now();
-        let method = LoginMethod::PublicKey;
-        if !self.context.algorithms.accepts_public_key(offer.algorithm) {
-            let refusal = format!("signature algorithm {} is not accepted", offer.algorithm);
-            return Ok(self.decide(user, method, started, Err(refusal)).await);
-        }
-        let context = self.login_context(method);
-        match self.context.login.public_key_offered(user, offer.public_key, context).await {
-            Ok(()) => Ok(Auth::Accept),
-            Err(failure) => Ok(self.decide(user, method, started, Err(failure.to_string())).await),
-        }
+        self.authentication.public_key_offered(user, offer).await
     }
 
     async fn auth_publickey(
@@ -384,23 +196,15 @@ impl russh::server::Handler for Handler {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Error> {
-        let started = Instant::now();
-        let method = LoginMethod::PublicKey;
-        let context = self.login_context(method);
-        let outcome = self.context.login.public_key(user, key.public_key, context).await;
-        let outcome = outcome.map_err(|failure| failure.to_string());
-        Ok(self.decide(user, method, started, outcome).await)
+        self.authentication.public_key(user, key).await
     }
 
     async fn auth_openssh_certificate(
         &mut self,
         user: &str,
-        _certificate: &ssh_key::Certificate,
+        certificate: &ssh_key::Certificate,
     ) -> Result<Auth, Error> {
-        // No certificate authority can be configured yet, so none is trusted.
-        self.check_tries()?;
-        let refusal = Err("no certificate authority is trusted".to_owned());
-        Ok(self.decide(user, LoginMethod::PublicKey, Instant::now(), refusal).await)
+        self.authentication.certificate(user, certificate).await
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -409,22 +213,7 @@ impl russh::server::Handler for Handler {
         _submethods: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Error> {
-        self.check_tries()?;
-        if !self.context.methods.contains(&russh::MethodKind::KeyboardInteractive) {
-            return Ok(self.reject());
-        }
-        match response {
-            None => Ok(Auth::Partial {
-                name: "".into(),
-                instructions: "".into(),
-                prompts: vec![("Password: ".into(), false)].into(),
-            }),
-            Some(mut answers) => {
-                let password = answers.next().unwrap_or_default();
-                let password = String::from_utf8_lossy(&password).into_owned();
-                Ok(self.check_password(user, &password, LoginMethod::KeyboardInteractive).await)
-            }
-        }
+        self.authentication.keyboard_interactive(user, response).await
     }
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Error> {
@@ -432,22 +221,7 @@ impl russh::server::Handler for Handler {
     }
 
     async fn auth_succeeded(&mut self, session: &mut SshSession) -> Result<(), Error> {
-        let client = String::from_utf8_lossy(session.remote_sshid()).trim().to_owned();
-        self.connection.set_client_version(&client);
-        let (Some(user), Some(method)) = (&self.user, self.method) else { return Ok(()) };
-        logging::login(
-            &self.context.log,
-            &logging::Login {
-                ip: &self.peer.ip().to_string(),
-                username: &user.username,
-                method: method.as_str(),
-                protocol: "SSH",
-                connection_id: self.connection.id().as_str(),
-                client: &client,
-                encrypted: true,
-                info: "",
-            },
-        );
+        self.authentication.succeeded(session);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::{Certificate, LineEnding};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
 
 use crate::error::{Error, Result};
@@ -81,6 +81,27 @@ pub fn load(config_dir: &Path, configured: &[String]) -> Result<Vec<HostKey>> {
                 }
             };
             Ok(HostKey { path, key })
+        })
+        .collect()
+}
+
+/// Loads the certificates of host keys. One that is no host certificate stops the start.
+pub fn load_certificates(config_dir: &Path, configured: &[String]) -> Result<Vec<Certificate>> {
+    configured
+        .iter()
+        .map(|name| {
+            let named = |error: Error| error.wrap(format!("`sftpd.host_certificates`: {name}"));
+            let text = std::fs::read_to_string(config_dir.join(name))
+                .map_err(|error| named(Error::from_io("cannot be read", error)))?;
+            let certificate = Certificate::from_openssh(text.trim()).map_err(|error| {
+                named(Error::invalid(format!("not a certificate of OpenSSH: {error}")))
+            })?;
+            if !certificate.cert_type().is_host() {
+                return Err(named(Error::invalid(
+                    "not a host certificate; sign it with ssh-keygen -h",
+                )));
+            }
+            Ok(certificate)
         })
         .collect()
 }

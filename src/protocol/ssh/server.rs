@@ -13,24 +13,31 @@ use russh::server::Config as RusshConfig;
 use russh::{MethodKind, MethodSet, SshId};
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::algorithms::Algorithms;
 use super::exec;
+use super::half_open::HalfOpen;
 use super::handler::Handler;
 use super::host_keys::{self, HostKey};
 use super::kill::KillableStream;
-use crate::auth::Login;
+use crate::auth::{Login, UserCertificates};
 use crate::config::{CommonConfig, ServerVersion, SftpdConfig};
 use crate::error::{Error, Result};
+use crate::hooks::KeyboardHook;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::protocol::listener;
+use crate::protocol::listener::proxy::{ProxyPolicy, Rewound};
 use crate::vfs::VfsServices;
 
 /// From accept to authenticated; then the connection is dropped.
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
+
+/// Connections of which a PROXY header is awaited at a time; more are closed.
+const MAX_AWAITED_HEADERS: usize = 256;
 
 /// Flow-control window of a channel: below 2 MiB uploads suffer, above 16 MiB nothing
 /// is gained.
@@ -56,6 +63,12 @@ pub struct Context {
     pub algorithms: Algorithms,
     /// What may be run besides SFTP.
     pub commands: exec::Enabled,
+    /// Whose certificates open accounts.
+    pub certificates: Arc<UserCertificates>,
+    /// Who leads the dialogue of keyboard-interactive logins; `None` for ourselves.
+    pub keyboard_hook: Option<KeyboardHook>,
+    /// Those that have not logged in.
+    pub half_open: HalfOpen,
     /// The authentication methods a client is offered.
     pub methods: MethodSet,
     pub banner: Option<String>,
@@ -112,6 +125,7 @@ impl BindRequest {
 /// The running service.
 pub struct Service {
     facts: Facts,
+    certificates: Arc<UserCertificates>,
     stop: CancellationToken,
     accepting: TaskTracker,
 }
@@ -120,6 +134,7 @@ pub struct Service {
 pub struct Parts {
     pub registry: Registry,
     pub login: Login,
+    pub keyboard_hook: Option<KeyboardHook>,
     pub vfs: VfsServices,
     pub metrics: Arc<Metrics>,
     pub log: slog::Logger,
@@ -128,6 +143,11 @@ pub struct Parts {
 impl Service {
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Reads again what can change without a restart: the revoked certificates.
+    pub fn reload(&self) -> Result<()> {
+        self.certificates.reload()
     }
 
     /// Stops accepting; connections go on.
@@ -149,6 +169,12 @@ pub fn start(
 ) -> Result<Service> {
     let algorithms = Algorithms::from_config(config)?;
     let host_keys = host_keys::load(config_dir, &config.host_keys)?;
+    let host_certificates = host_keys::load_certificates(config_dir, &config.host_certificates)?;
+    let certificates = Arc::new(UserCertificates::load(
+        config_dir,
+        &config.trusted_user_ca_keys,
+        &config.revoked_user_certs_file,
+    )?);
     let methods = methods(config);
     let banner = login_banner(config, config_dir, &parts.log);
     let tries = match config.max_auth_tries {
@@ -163,6 +189,8 @@ pub fn start(
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: host_keys.iter().map(|host| host.key.clone()).collect(),
+        // The library presents those of a host key it has, and ignores the others.
+        certificates: host_certificates,
         window_size: WINDOW,
         maximum_packet_size: MAX_CHANNEL_PACKET,
         channel_buffer_size: 1,
@@ -182,11 +210,15 @@ pub fn start(
         log: parts.log,
         algorithms: algorithms.clone(),
         commands: exec::Enabled::from_config(&config.enabled_ssh_commands),
+        certificates: certificates.clone(),
+        keyboard_hook: parts.keyboard_hook,
+        half_open: HalfOpen::default(),
         methods,
         banner,
         max_auth_tries: tries,
     });
 
+    let proxy = ProxyPolicy::from_config(common)?;
     let stop = CancellationToken::new();
     let accepting = TaskTracker::new();
     let mut bindings = Vec::new();
@@ -198,16 +230,22 @@ pub fn start(
             .map_err(|error| Error::from_io(format!("`{section}`: local address"), error))?;
         bindings.push(Binding { address, apply_proxy_config: bind.apply_proxy_config });
         note(&context.log, slog::Level::Info, format_args!("listening on {address}"));
-        let (context, russh) = (context.clone(), russh.clone());
+        let door = Door {
+            context: context.clone(),
+            russh: russh.clone(),
+            proxy: bind.apply_proxy_config.then(|| proxy.clone()),
+            awaited_headers: Arc::new(Semaphore::new(MAX_AWAITED_HEADERS)),
+        };
         let log = context.log.clone();
         accepting.spawn(listener::accept_loop(listener, stop.clone(), log, move |stream, peer| {
-            admit(context.clone(), russh.clone(), stream, peer)
+            door.clone().open(stream, peer)
         }));
     }
     accepting.close();
     let authentications = config_methods(config);
     Ok(Service {
         facts: Facts { bindings, host_keys, algorithms, authentications },
+        certificates,
         stop,
         accepting,
     })
@@ -269,40 +307,71 @@ fn note(log: &slog::Logger, level: slog::Level, message: std::fmt::Arguments<'_>
     logging::app(log, level, "sftpd", None, message);
 }
 
-/// Asks for admission, then lets the connection run by itself.
-async fn admit(
+/// What every connection through one binding needs.
+#[derive(Clone)]
+struct Door {
     context: Arc<Context>,
-    config: Arc<RusshConfig>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
-    let Ok(local) = stream.local_addr() else { return };
-    let kill = KillSwitch::new();
-    let admission = Admission { peer, local, protocol: Protocol::Ssh, kill: kill.clone() };
-    match context.registry.admit(admission).await {
-        Ok(connection) => {
-            tokio::spawn(serve_connection(context, config, stream, connection, kill, peer, local));
+    russh: Arc<RusshConfig>,
+    /// None if the binding has nothing to do with the PROXY protocol.
+    proxy: Option<ProxyPolicy>,
+    awaited_headers: Arc<Semaphore>,
+}
+
+impl Door {
+    /// Asks for admission, then lets the connection run by itself. One whose header has
+    /// to be awaited runs by itself before: it must not keep others from being accepted.
+    async fn open(self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(local) = stream.local_addr() else { return };
+        let Some(proxy) = self.proxy.clone().filter(|proxy| proxy.concerns(peer.ip())) else {
+            return self.admit(Rewound::new(stream), peer, local).await;
+        };
+        let Ok(slot) = self.awaited_headers.clone().try_acquire_owned() else {
+            return self.refuse(peer, "too many connections without their PROXY header");
+        };
+        tokio::spawn(async move {
+            let read = proxy.read(stream, peer).await;
+            drop(slot);
+            match read {
+                Ok((stream, client)) => self.admit(stream, client, local).await,
+                Err(why) => self.refuse(peer, why),
+            }
+        });
+    }
+
+    async fn admit(self, stream: Rewound<TcpStream>, peer: SocketAddr, local: SocketAddr) {
+        let kill = KillSwitch::new();
+        let admission = Admission { peer, local, protocol: Protocol::Ssh, kill: kill.clone() };
+        match self.context.registry.admit(admission).await {
+            Ok(connection) => {
+                let Self { context, russh, .. } = self;
+                tokio::spawn(serve_connection(
+                    context, russh, stream, connection, kill, peer, local,
+                ));
+            }
+            Err(refused) => self.refuse(peer, &refused.to_string()),
         }
-        Err(refused) => {
-            note(
-                &context.log,
-                slog::Level::Info,
-                format_args!("connection from {} refused: {refused}", peer.ip()),
-            );
-        }
+    }
+
+    fn refuse(&self, peer: SocketAddr, why: &str) {
+        note(
+            &self.context.log,
+            slog::Level::Info,
+            format_args!("connection from {} refused: {why}", peer.ip()),
+        );
     }
 }
 
 async fn serve_connection(
     context: Arc<Context>,
     config: Arc<RusshConfig>,
-    stream: TcpStream,
+    stream: Rewound<TcpStream>,
     connection: Connection,
     kill: KillSwitch,
     peer: SocketAddr,
     local: SocketAddr,
 ) {
     let (handler, login) = Handler::new(context.clone(), connection.clone(), peer, local);
+    login.waits_in(context.half_open.enter(kill.clone()));
     // Requests are small, and the library reads each in two exact pieces.
     let stream = BufReader::with_capacity(READ_BUFFER, stream);
     let stream = KillableStream::new(stream, kill.clone());
@@ -331,6 +400,7 @@ async fn serve_connection(
     let level = if kill.is_fired() { slog::Level::Info } else { slog::Level::Debug };
     let id = connection.id().as_str();
     logging::app(&context.log, level, "sftpd", Some(id), format_args!("connection ended: {cause}"));
+    login.leave();
     login.connection_ended(&context, peer.ip(), &cause);
     connection.closed(cause).await;
 }

@@ -64,8 +64,9 @@ pub async fn create(
     binding: Data<Binding>,
     body: Body<model::Admin>,
 ) -> Result<HttpResponse, ApiError> {
-    let admin = body.read().await?;
+    let mut admin = body.read().await?;
     must_cover(&caller, &admin.permissions)?;
+    admin.keep_second_factor_of(&model::Admin::default());
     let mut admin = binding.services.store.add_admin(admin).await?;
     admin.hide_confidential();
     Ok(created(locate("admins", &admin.username), &admin))
@@ -98,7 +99,7 @@ pub async fn get(
 }
 
 /// Replaces an administrator: what is left out gets its default, only an absent
-/// password is kept. Nobody can disable oneself.
+/// password is kept, and the second factor, which everybody changes alone. Nobody can disable oneself.
 #[utoipa::path(
     put,
     path = "/api/v2/admins/{username}",
@@ -129,6 +130,7 @@ pub async fn update(
     if stored.username == caller.username() && !admin.is_enabled() {
         return Err(ApiError::bad_request("status: you cannot disable yourself"));
     }
+    admin.keep_second_factor_of(&stored);
     admin.username = stored.username;
     store.update_admin(admin).await?;
     Ok(ok("Admin updated"))

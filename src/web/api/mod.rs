@@ -9,6 +9,7 @@ pub mod folders;
 pub mod groups;
 pub mod quotas;
 pub mod roles;
+pub mod second_factor;
 pub mod status;
 pub mod tokens;
 pub mod users;

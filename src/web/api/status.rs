@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::web::api::second_factor::TotpKind;
 use crate::web::app::Binding;
 use crate::web::auth::{Admin, ViewStatus};
 use crate::web::health;
@@ -18,7 +19,7 @@ pub struct ServicesStatus {
     pub webdav: InactiveService,
     pub data_provider: DataProviderStatus,
     pub defender: Activity,
-    pub mfa: Activity,
+    pub mfa: MfaStatus,
     pub allow_list: Activity,
     pub rate_limiters: RateLimitersStatus,
 }
@@ -77,6 +78,14 @@ pub struct Activity {
     pub is_active: bool,
 }
 
+/// One-time passwords.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = MFAStatus)]
+pub struct MfaStatus {
+    pub is_active: bool,
+    pub totp_configs: Vec<TotpKind>,
+}
+
 /// The store of accounts.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DataProviderStatus {
@@ -107,6 +116,7 @@ pub struct RateLimitersStatus {
 )]
 pub async fn get(_admin: Admin<ViewStatus>, binding: Data<Binding>) -> HttpResponse {
     let services = &binding.services;
+    let kinds = services.login.one_time().kinds();
     let provider = health::store_answers(services).await;
     HttpResponse::Ok().json(ServicesStatus {
         ssh: services.facts.ssh(),
@@ -118,7 +128,10 @@ pub async fn get(_admin: Admin<ViewStatus>, binding: Data<Binding>) -> HttpRespo
             error: provider.err().unwrap_or_default(),
         },
         defender: Activity::default(),
-        mfa: Activity::default(),
+        mfa: MfaStatus {
+            is_active: !kinds.is_empty(),
+            totp_configs: kinds.iter().map(TotpKind::of).collect(),
+        },
         allow_list: Activity::default(),
         rate_limiters: RateLimitersStatus::default(),
     })

@@ -6,11 +6,14 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::LoginFailure;
+use crate::auth::one_time::CodeOwner;
+use crate::auth::{LoginContext, LoginFailure};
 use crate::error::Error;
 use crate::logging;
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, Anything, BasicCredentials};
+use crate::model::timestamp::now_unix_ms;
+use crate::model::{LoginMethod, LoginProtocol, Secret};
+use crate::web::app::{Binding, Services};
+use crate::web::auth::{Account, Admin, Anything, BasicCredentials};
 use crate::web::error::ApiError;
 use crate::web::observe::Peer;
 use crate::web::response::{ApiResponse, ok};
@@ -31,6 +34,8 @@ pub struct Token {
     path = "/api/v2/token",
     tag = "token",
     security(("BasicAuth" = [])),
+    params(("X-SFTPGO-OTP" = Option<String>, Header,
+        description = "The one-time password of administrators who have one")),
     responses(
         (status = 200, description = "The token and when it expires", body = Token),
         (status = 401, description = "Wrong credentials, or not from this address",
@@ -47,23 +52,100 @@ pub async fn issue(
     let login = services.login.admin(&credentials.username, &credentials.password, peer.ip).await;
     let admin = match login {
         Ok(admin) => admin,
-        Err(LoginFailure::Unavailable(error)) => return Err(error.into()),
-        Err(failure) => {
-            logging::connection_failed(
-                &services.log,
-                &logging::ConnectionFailed {
-                    client_ip: &peer.ip.to_string(),
-                    username: &credentials.username,
-                    login_type: "password",
-                    protocol: "HTTP",
-                    error: &failure,
-                },
-            );
-            return Err(ApiError::bad_credentials("invalid credentials"));
-        }
+        Err(failure) => return Err(refuse(services, &peer, &credentials.username, failure)),
     };
-    let issued =
-        binding.tokens.issue(Audience::Admin, &admin.username, admin.updated_at, peer.ip)?;
+    let totp = &admin.filters.totp_config;
+    if totp.enabled {
+        let owner = CodeOwner::Admin(&admin.username);
+        redeem(services, owner, &totp.config_name, &totp.secret, &request)
+            .map_err(|failure| refuse(services, &peer, &admin.username, failure))?;
+    }
+    give(&binding, Audience::Admin, &admin.username, admin.updated_at, &peer)
+}
+
+/// Issues an access token for a user, which is good below `/api/v2/user` only.
+#[utoipa::path(
+    get,
+    path = "/api/v2/user/token",
+    tag = "token",
+    security(("BasicAuth" = [])),
+    params(("X-SFTPGO-OTP" = Option<String>, Header,
+        description = "The one-time password of users who have one for HTTP")),
+    responses(
+        (status = 200, description = "The token and when it expires", body = Token),
+        (status = 401, description = "Wrong credentials, or not allowed to log in",
+            body = ApiResponse),
+    )
+)]
+pub async fn issue_to_user(
+    credentials: BasicCredentials,
+    binding: Data<Binding>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let services = &binding.services;
+    let peer = Peer::of(&request);
+    let context =
+        LoginContext { ip: peer.ip, protocol: LoginProtocol::Http, method: LoginMethod::Password };
+    let login = services.login.password(&credentials.username, &credentials.password, context);
+    let user = match login.await {
+        Ok(user) => user,
+        Err(failure) => return Err(refuse(services, &peer, &credentials.username, failure)),
+    };
+    let totp = &user.filters.totp_config;
+    if totp.is_for(LoginProtocol::Http) {
+        let owner = CodeOwner::User(&user.username);
+        redeem(services, owner, &totp.config_name, &totp.secret, &request)
+            .map_err(|failure| refuse(services, &peer, &user.username, failure))?;
+    }
+    give(&binding, Audience::User, &user.username, user.updated_at, &peer)
+}
+
+/// The header with a one-time password.
+const CODE_HEADER: &str = "X-SFTPGO-OTP";
+
+fn redeem(
+    services: &Services,
+    owner: CodeOwner<'_>,
+    kind: &str,
+    secret: &Secret,
+    request: &HttpRequest,
+) -> Result<(), LoginFailure> {
+    let code = request.headers().get(CODE_HEADER).and_then(|code| code.to_str().ok());
+    let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
+    let code = code.unwrap_or_default();
+    if services.login.one_time().redeem(owner, kind, secret, code, now_unix_secs)? {
+        Ok(())
+    } else {
+        Err(LoginFailure::WrongCode)
+    }
+}
+
+/// Tells everybody the same; the log knows why.
+fn refuse(services: &Services, peer: &Peer, username: &str, failure: LoginFailure) -> ApiError {
+    if let LoginFailure::Unavailable(error) = failure {
+        return error.into();
+    }
+    logging::connection_failed(
+        &services.log,
+        &logging::ConnectionFailed {
+            client_ip: &peer.ip.to_string(),
+            username,
+            login_type: "password",
+            protocol: "HTTP",
+            error: &failure,
+        },
+    );
+    ApiError::bad_credentials("invalid credentials")
+}
+
+fn give(
+    binding: &Binding,
+    audience: Audience,
+    username: &str,
+    updated_at: i64,
+    peer: &Peer,
+) -> Result<HttpResponse, ApiError> {
+    let issued = binding.tokens.issue(audience, username, updated_at, peer.ip)?;
     let expires_at = i64::try_from(issued.expires_at_unix_secs)
         .ok()
         .and_then(|secs| DateTime::from_timestamp(secs, 0))
@@ -87,5 +169,21 @@ pub async fn issue(
 )]
 pub async fn logout(admin: Admin<Anything>, binding: Data<Binding>) -> HttpResponse {
     binding.tokens.revoke(admin.claims());
+    ok("Your token has been invalidated")
+}
+
+/// Ends the token of a user that is sent with this request.
+#[utoipa::path(
+    get,
+    path = "/api/v2/user/logout",
+    tag = "token",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The token is not valid any more", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn logout_user(user: Account, binding: Data<Binding>) -> HttpResponse {
+    binding.tokens.revoke(user.claims());
     ok("Your token has been invalidated")
 }

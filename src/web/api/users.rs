@@ -67,7 +67,9 @@ pub async fn create(
     body: Body<User>,
 ) -> Result<HttpResponse, ApiError> {
     let show_all = confidential.is_asked_by(&admin)?;
-    let user = binding.services.users_of(&admin).add(body.read().await?).await?;
+    let mut user = body.read().await?;
+    user.keep_second_factor_of(&User::default());
+    let user = binding.services.users_of(&admin).add(user).await?;
     Ok(created(locate("users", &user.username), &shown(user, show_all)))
 }
 
@@ -108,7 +110,8 @@ pub struct UpdateQuery {
     disconnect: Option<String>,
 }
 
-/// Replaces a user: what is left out gets its default, only an absent password is kept.
+/// Replaces a user: what is left out gets its default, only an absent password is kept,
+/// and the second factor, which is for the user to change.
 #[utoipa::path(
     put,
     path = "/api/v2/users/{username}",
@@ -137,6 +140,7 @@ pub async fn update(
     let users = services.users_of(&admin);
     let stored = users.get(&username).await?;
     let mut user = body.read().await?;
+    user.keep_second_factor_of(&stored);
     user.username = stored.username;
     let user = users.replace(user).await?;
     services.follow_change(&user, disconnect).await;

@@ -1,0 +1,524 @@
+//! One-time passwords and recovery codes: everybody's own, and switching off those of
+//! others.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::auth::one_time::{check_secret, recovery_codes};
+use crate::config::TotpSettings;
+use crate::error::{Error, Result};
+use crate::model::timestamp::now_unix_ms;
+use crate::model::{RecoveryCode, Secret, SecretStatus, TotpConfig, UserTotpConfig, secretbox};
+use crate::web::app::Binding;
+use crate::web::auth::{Account, Admin, Anything, DisableSecondFactors, Everything};
+use crate::web::body::Body;
+use crate::web::error::ApiError;
+use crate::web::qr;
+use crate::web::response::{ApiResponse, ok};
+
+/// One configured kind of codes.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = TOTPConfig)]
+pub struct TotpKind {
+    pub name: String,
+    pub issuer: String,
+    /// `sha1`, `sha256` or `sha512`.
+    pub algo: String,
+}
+
+impl TotpKind {
+    pub fn of(settings: &TotpSettings) -> Self {
+        Self {
+            name: settings.name.clone(),
+            issuer: settings.issuer.clone(),
+            algo: settings.algo.as_str().to_owned(),
+        }
+    }
+}
+
+/// Which kind of codes is wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct GenerateRequest {
+    config_name: String,
+}
+
+/// A fresh secret for an authenticator program. Nothing is stored yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GeneratedSecret {
+    config_name: String,
+    issuer: String,
+    /// Base32.
+    secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// The same as a picture: PNG in base64.
+    qr_code: String,
+}
+
+/// A code to try.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ValidateRequest {
+    config_name: String,
+    passcode: String,
+    secret: String,
+}
+
+fn kinds(binding: &Binding) -> HttpResponse {
+    let kinds = binding.services.login.one_time().kinds();
+    HttpResponse::Ok().json(kinds.iter().map(TotpKind::of).collect::<Vec<_>>())
+}
+
+fn generate(
+    binding: &Binding,
+    request: GenerateRequest,
+    account: &str,
+    show_url: bool,
+) -> Result<HttpResponse, ApiError> {
+    let one_time = binding.services.login.one_time();
+    let new = one_time.generate(&request.config_name, account)?;
+    Ok(HttpResponse::Ok().json(GeneratedSecret {
+        config_name: request.config_name,
+        issuer: new.issuer,
+        qr_code: STANDARD.encode(qr::png(&new.url)?),
+        secret: new.secret.to_string(),
+        url: show_url.then(|| new.url.to_string()),
+    }))
+}
+
+fn validate(binding: &Binding, request: &ValidateRequest) -> Result<HttpResponse, ApiError> {
+    let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
+    let one_time = binding.services.login.one_time();
+    let ValidateRequest { config_name, passcode, secret } = request;
+    if one_time.matches(config_name, secret, passcode, now_unix_secs)? {
+        Ok(ok("Passcode successfully validated"))
+    } else {
+        Err(ApiError::bad_request("passcode: is wrong"))
+    }
+}
+
+/// The secret to store: a new one encrypted, or the old one.
+fn secret_to_store(given: Secret, old: &Secret, owner: &str) -> Result<Secret> {
+    match given.status {
+        Some(SecretStatus::Plain) if !given.payload.is_empty() => {
+            check_secret(&given.payload)?;
+            secretbox::seal(&given.payload, owner)
+        }
+        // Whatever else is sent stands for what is stored, as for every secret.
+        _ if !old.is_empty() => Ok(old.clone()),
+        _ => Err(Error::invalid("secret: is required")),
+    }
+}
+
+/// Codes in their stored form.
+fn sealed(codes: &[String], owner: &str) -> Result<Vec<RecoveryCode>> {
+    codes
+        .iter()
+        .map(|code| Ok(RecoveryCode { secret: secretbox::seal(code, owner)?, used: false }))
+        .collect()
+}
+
+fn plain(codes: &[RecoveryCode]) -> Result<HttpResponse, ApiError> {
+    let plain: Result<Vec<RecoveryCode>> = codes
+        .iter()
+        .map(|code| {
+            let secret = Secret {
+                status: Some(SecretStatus::Plain),
+                payload: secretbox::open(&code.secret)?.to_string(),
+                ..Secret::default()
+            };
+            Ok(RecoveryCode { secret, used: code.used })
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(plain?))
+}
+
+fn require_enabled(enabled: bool) -> Result<()> {
+    if enabled { Ok(()) } else { Err(Error::invalid("two-factor authentication is not enabled")) }
+}
+
+/// The kinds of one-time passwords to choose from.
+#[utoipa::path(
+    get,
+    path = "/api/v2/admin/totp/configs",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The configured kinds", body = [TotpKind]),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn admin_kinds(_caller: Admin<Anything>, binding: Data<Binding>) -> HttpResponse {
+    kinds(&binding)
+}
+
+/// Makes a secret for the caller, to be confirmed and saved.
+#[utoipa::path(
+    post,
+    path = "/api/v2/admin/totp/generate",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    request_body = GenerateRequest,
+    responses(
+        (status = 200, description = "The secret", body = GeneratedSecret),
+        (status = 400, description = "There is no such kind", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn admin_generate(
+    caller: Admin<Anything>,
+    binding: Data<Binding>,
+    body: Body<GenerateRequest>,
+) -> Result<HttpResponse, ApiError> {
+    generate(&binding, body.read().await?, caller.username(), true)
+}
+
+/// Tries a code with a secret that is not saved yet.
+#[utoipa::path(
+    post,
+    path = "/api/v2/admin/totp/validate",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    request_body = ValidateRequest,
+    responses(
+        (status = 200, description = "The code is right", body = ApiResponse),
+        (status = 400, description = "The code is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn admin_validate(
+    _caller: Admin<Anything>,
+    binding: Data<Binding>,
+    body: Body<ValidateRequest>,
+) -> Result<HttpResponse, ApiError> {
+    validate(&binding, &body.read().await?)
+}
+
+/// Switches the caller's one-time passwords on or off. The first time makes recovery
+/// codes; switching off forgets everything.
+#[utoipa::path(
+    post,
+    path = "/api/v2/admin/totp/save",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    request_body = TotpConfig,
+    responses(
+        (status = 200, description = "It is stored", body = ApiResponse),
+        (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn admin_save(
+    caller: Admin<Anything>,
+    binding: Data<Binding>,
+    body: Body<TotpConfig>,
+) -> Result<HttpResponse, ApiError> {
+    let wanted = body.read().await?;
+    let services = &binding.services;
+    let owner = caller.username().to_owned();
+    if wanted.enabled {
+        services.login.one_time().require_kind(&wanted.config_name)?;
+    }
+    services
+        .store
+        .change_admin_second_factor(caller.username(), move |filters| {
+            if !wanted.enabled {
+                filters.totp_config = TotpConfig::default();
+                filters.recovery_codes = Vec::new();
+                return Ok(());
+            }
+            let secret = secret_to_store(wanted.secret, &filters.totp_config.secret, &owner)?;
+            filters.totp_config =
+                TotpConfig { enabled: true, config_name: wanted.config_name, secret };
+            if filters.recovery_codes.is_empty() {
+                filters.recovery_codes = sealed(&recovery_codes()?, &owner)?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(ok("TOTP configuration saved"))
+}
+
+/// The caller's recovery codes.
+#[utoipa::path(
+    get,
+    path = "/api/v2/admin/2fa/recoverycodes",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The codes in clear text", body = [RecoveryCode]),
+        (status = 400, description = "One-time passwords are off", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn admin_recovery_codes(caller: Admin<Anything>) -> Result<HttpResponse, ApiError> {
+    let filters = caller.filters();
+    require_enabled(filters.totp_config.enabled)?;
+    plain(&filters.recovery_codes)
+}
+
+/// Replaces the caller's recovery codes.
+#[utoipa::path(
+    post,
+    path = "/api/v2/admin/2fa/recoverycodes",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The new codes in clear text", body = [String]),
+        (status = 400, description = "One-time passwords are off", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn admin_new_recovery_codes(
+    caller: Admin<Anything>,
+    binding: Data<Binding>,
+) -> Result<HttpResponse, ApiError> {
+    let codes = recovery_codes()?;
+    let stored = sealed(&codes, caller.username())?;
+    binding
+        .services
+        .store
+        .change_admin_second_factor(caller.username(), move |filters| {
+            require_enabled(filters.totp_config.enabled)?;
+            filters.recovery_codes = stored;
+            Ok(())
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(codes))
+}
+
+/// Switches the second factor of an administrator off.
+#[utoipa::path(
+    put,
+    path = "/api/v2/admins/{username}/2fa/disable",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the administrator")),
+    responses(
+        (status = 200, description = "It is off", body = ApiResponse),
+        (status = 400, description = "It was off", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission * is missing", body = ApiResponse),
+        (status = 404, description = "There is no such administrator", body = ApiResponse),
+    )
+)]
+pub async fn disable_for_admin(
+    _caller: Admin<Everything>,
+    binding: Data<Binding>,
+    username: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    binding
+        .services
+        .store
+        .change_admin_second_factor(&username, |filters| {
+            require_enabled(filters.totp_config.enabled)?;
+            filters.totp_config = TotpConfig::default();
+            filters.recovery_codes = Vec::new();
+            Ok(())
+        })
+        .await?;
+    Ok(ok("2FA disabled"))
+}
+
+/// Switches the second factor of a user off.
+#[utoipa::path(
+    put,
+    path = "/api/v2/users/{username}/2fa/disable",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user")),
+    responses(
+        (status = 200, description = "It is off", body = ApiResponse),
+        (status = 400, description = "It was off", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission disable_mfa is missing", body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+    )
+)]
+pub async fn disable_for_user(
+    caller: Admin<DisableSecondFactors>,
+    binding: Data<Binding>,
+    username: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let services = &binding.services;
+    let user = services.users_of(&caller).get(&username).await?;
+    services
+        .store
+        .change_user_second_factor(&user.username, |filters| {
+            require_enabled(filters.totp_config.enabled)?;
+            filters.totp_config = UserTotpConfig::default();
+            filters.recovery_codes = Vec::new();
+            Ok(())
+        })
+        .await?;
+    Ok(ok("2FA disabled"))
+}
+
+/// The kinds of one-time passwords to choose from.
+#[utoipa::path(
+    get,
+    path = "/api/v2/user/totp/configs",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The configured kinds", body = [TotpKind]),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn user_kinds(_caller: Account, binding: Data<Binding>) -> HttpResponse {
+    kinds(&binding)
+}
+
+/// Makes a secret for the user, to be confirmed and saved.
+#[utoipa::path(
+    post,
+    path = "/api/v2/user/totp/generate",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    request_body = GenerateRequest,
+    responses(
+        (status = 200, description = "The secret; there is no url", body = GeneratedSecret),
+        (status = 400, description = "There is no such kind", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn user_generate(
+    caller: Account,
+    binding: Data<Binding>,
+    body: Body<GenerateRequest>,
+) -> Result<HttpResponse, ApiError> {
+    generate(&binding, body.read().await?, caller.username(), false)
+}
+
+/// Tries a code with a secret that is not saved yet.
+#[utoipa::path(
+    post,
+    path = "/api/v2/user/totp/validate",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    request_body = ValidateRequest,
+    responses(
+        (status = 200, description = "The code is right", body = ApiResponse),
+        (status = 400, description = "The code is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn user_validate(
+    _caller: Account,
+    binding: Data<Binding>,
+    body: Body<ValidateRequest>,
+) -> Result<HttpResponse, ApiError> {
+    validate(&binding, &body.read().await?)
+}
+
+/// Switches the user's one-time passwords on or off. The first time makes recovery
+/// codes; switching off forgets everything.
+#[utoipa::path(
+    post,
+    path = "/api/v2/user/totp/save",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    request_body = UserTotpConfig,
+    responses(
+        (status = 200, description = "It is stored", body = ApiResponse),
+        (status = 400, description = "A field is wrong, or a protocol requires a second factor",
+            body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn user_save(
+    caller: Account,
+    binding: Data<Binding>,
+    body: Body<UserTotpConfig>,
+) -> Result<HttpResponse, ApiError> {
+    let wanted = body.read().await?;
+    let services = &binding.services;
+    let owner = caller.username().to_owned();
+    if wanted.enabled {
+        services.login.one_time().require_kind(&wanted.config_name)?;
+    }
+    // With what its groups require.
+    let required = &caller.filters().two_factor_protocols;
+    let protocols = if wanted.enabled { &wanted.protocols[..] } else { &[] };
+    if let Some(missing) = required.iter().find(|one| !protocols.contains(one)) {
+        return Err(ApiError::bad_request(format!(
+            "protocols: {missing} requires a second factor for this account"
+        )));
+    }
+    services
+        .store
+        .change_user_second_factor(caller.username(), move |filters| {
+            if !wanted.enabled {
+                filters.totp_config = UserTotpConfig::default();
+                filters.recovery_codes = Vec::new();
+                return Ok(());
+            }
+            if wanted.protocols.is_empty() {
+                return Err(Error::invalid("protocols: at least one is required"));
+            }
+            let secret = secret_to_store(wanted.secret, &filters.totp_config.secret, &owner)?;
+            filters.totp_config = UserTotpConfig {
+                enabled: true,
+                config_name: wanted.config_name,
+                secret,
+                protocols: wanted.protocols,
+            };
+            if filters.recovery_codes.is_empty() {
+                filters.recovery_codes = sealed(&recovery_codes()?, &owner)?;
+            }
+            filters.normalise()
+        })
+        .await?;
+    Ok(ok("TOTP configuration saved"))
+}
+
+/// The user's recovery codes.
+#[utoipa::path(
+    get,
+    path = "/api/v2/user/2fa/recoverycodes",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The codes in clear text", body = [RecoveryCode]),
+        (status = 400, description = "One-time passwords are off", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn user_recovery_codes(caller: Account) -> Result<HttpResponse, ApiError> {
+    let filters = caller.filters();
+    require_enabled(filters.totp_config.enabled)?;
+    plain(&filters.recovery_codes)
+}
+
+/// Replaces the user's recovery codes.
+#[utoipa::path(
+    post,
+    path = "/api/v2/user/2fa/recoverycodes",
+    tag = "second factor",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The new codes in clear text", body = [String]),
+        (status = 400, description = "One-time passwords are off", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn user_new_recovery_codes(
+    caller: Account,
+    binding: Data<Binding>,
+) -> Result<HttpResponse, ApiError> {
+    let codes = recovery_codes()?;
+    let stored = sealed(&codes, caller.username())?;
+    binding
+        .services
+        .store
+        .change_user_second_factor(caller.username(), move |filters| {
+            require_enabled(filters.totp_config.enabled)?;
+            filters.recovery_codes = stored;
+            Ok(())
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(codes))
+}
