@@ -17,7 +17,7 @@ use super::one_time::OneTimePasswords;
 use super::password::Passwords;
 use super::standing;
 use crate::error::{Error, Result};
-use crate::model::timestamp::now_unix_ms;
+use crate::model::timestamp::now_unix_secs;
 use crate::model::{
     Admin, Clock, Effective, LoginMethod, LoginProtocol, Password, User, public_key,
 };
@@ -209,10 +209,9 @@ impl Login {
         context: LoginContext,
     ) -> Result<KeyLogin, LoginFailure> {
         let candidate = self.user_for_key(username, &context).await?;
-        let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
         // The account's own name: the one asked for may be another spelling of it.
         trusted
-            .check(certificate, &candidate.user.username, context.ip, now_unix_secs)
+            .check(certificate, &candidate.user.username, context.ip, now_unix_secs())
             .map_err(LoginFailure::Certificate)?;
         Ok(self.key_was_right(candidate).await)
     }

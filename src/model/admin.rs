@@ -156,6 +156,14 @@ pub struct AdminFilters {
     pub preferences: AdminPreferences,
 }
 
+impl AdminFilters {
+    /// Switches one-time passwords off.
+    pub fn forget_second_factor(&mut self) {
+        self.totp_config = TotpConfig::default();
+        self.recovery_codes.clear();
+    }
+}
+
 /// How the web admin looks to this admin.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]

@@ -239,6 +239,12 @@ impl UserFilters {
         self.denied_protocols.contains(&protocol)
     }
 
+    /// Switches one-time passwords off.
+    pub fn forget_second_factor(&mut self) {
+        self.totp_config = UserTotpConfig::default();
+        self.recovery_codes.clear();
+    }
+
     /// Whether logins over `protocol` need a second factor that is not there: because the
     /// account has none for it, or because the plain password method of SSH cannot ask
     /// for it. Over HTTP somebody without one is let in to set it up.

@@ -4,3 +4,8 @@
 pub fn now_unix_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
+
+/// The present as Unix seconds, for what is signed or computed from the time.
+pub fn now_unix_secs() -> u64 {
+    u64::try_from(chrono::Utc::now().timestamp()).unwrap_or_default()
+}

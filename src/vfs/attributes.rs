@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use actors::Want;
+
 use super::download::Download;
 use super::effects::{Command, Origin};
 use super::mounts::Resolved;
 use super::policy::Operation;
 use super::session::Session;
-use super::upload::{Upload, reserve_growth};
+use super::upload::Upload;
 use crate::config::SetstatMode;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging;
@@ -59,7 +61,9 @@ impl Session {
         let found = storage.stat(&place.path).await?;
         let lease = match size.checked_sub(found.size) {
             None | Some(0) => None,
-            Some(growth) => Some(reserve_growth(self, owner, growth).await?),
+            Some(growth) => {
+                Some(self.origin.reserve(owner, Want { bytes: growth, files: 0 }).await?)
+            }
         };
         let before = storage.set_attributes(&place.path, wanted).await?;
         let delta = self.origin.services.ledger.settle(

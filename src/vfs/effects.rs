@@ -14,7 +14,7 @@ use async_trait::async_trait;
 
 use super::ledger;
 use super::limits::SessionLimits;
-use super::mounts::Resolved;
+use super::mounts::{QuotaOwner, Resolved};
 use super::options::VfsServices;
 use super::policy::Policy;
 use crate::error::{Error, ErrorKind, Result};
@@ -94,6 +94,12 @@ impl Origin {
     pub(super) fn require_alive(&self) -> Result<()> {
         let kill = self.connection.kill_switch();
         if kill.is_fired() { Err(killed(kill)) } else { Ok(()) }
+    }
+
+    /// A lease of what `owner` has room for.
+    pub(super) async fn reserve(&self, owner: &QuotaOwner, want: Want) -> Result<Lease> {
+        let leased = self.services.quota.reserve(owner.account.clone(), owner.limits, want);
+        leased.await.map_err(denied)
     }
 
     /// Counts a change that no lease covers.
@@ -529,11 +535,10 @@ impl UploadEnd {
         if there.is_some() || !expected.is_no_new_file {
             return Ok(None);
         }
-        let quota = &self.running.origin.services.quota;
-        let want = Want { bytes: 0, files: 1 };
         // The bytes are in the upload's own lease.
         let limits = Limits { size: None, ..owner.limits };
-        quota.reserve(owner.account.clone(), limits, want).await.map(Some).map_err(denied)
+        let want = Want { bytes: 0, files: 1 };
+        self.running.origin.reserve(&QuotaOwner { limits, ..owner.clone() }, want).await.map(Some)
     }
 
     async fn give_up(self, failure: Failure) {

@@ -13,7 +13,6 @@ use crate::storage::{Entry, EntryStream};
 /// A directory being listed in bounded memory.
 pub struct Listing {
     origin: Arc<Origin>,
-    dir: VirtualPath,
     entries: Box<dyn EntryStream>,
 }
 
@@ -28,8 +27,9 @@ impl Session {
     pub async fn list(&self, dir: &VirtualPath) -> Result<Listing> {
         self.origin.require_alive()?;
         self.decide(Operation::List(dir))?;
-        let entries = self.mounts.list(dir).await?;
-        Ok(Listing { origin: self.origin.clone(), dir: dir.clone(), entries })
+        let hidden = self.origin.policy.patterns().hidden_in(dir);
+        let entries = self.mounts.list(dir, hidden).await?;
+        Ok(Listing { origin: self.origin.clone(), entries })
     }
 }
 
@@ -37,18 +37,6 @@ impl Listing {
     /// The next entries, at most `max`, without `.` and `..`; empty at the end.
     pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Entry>> {
         self.origin.require_alive()?;
-        loop {
-            let mut batch = self.entries.next_batch(max).await?;
-            // The storage hides names of files; this is for those of mount points.
-            if let Some(hidden) = self.origin.policy.patterns().hidden_in(&self.dir) {
-                let had_some = !batch.is_empty();
-                batch.retain(|entry| !hidden.has(&entry.name));
-                // Empty is the end.
-                if had_some && batch.is_empty() {
-                    continue;
-                }
-            }
-            return Ok(batch);
-        }
+        self.entries.next_batch(max).await
     }
 }

@@ -6,13 +6,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::mounts::Mounts;
+use super::patterns::HiddenNames;
 use crate::error::{ErrorKind, Result};
 use crate::paths::VirtualPath;
 use crate::storage::{Entry, EntryStream};
 
 impl Mounts {
-    /// Opens `dir` for listing, in bounded memory.
-    pub(super) async fn list(self: &Arc<Self>, dir: &VirtualPath) -> Result<Box<dyn EntryStream>> {
+    /// Opens `dir` for listing, in bounded memory, without the mount points that are
+    /// `hidden`; the storage itself leaves out its own hidden names.
+    pub(super) async fn list(
+        self: &Arc<Self>,
+        dir: &VirtualPath,
+        hidden: Option<HiddenNames<'_>>,
+    ) -> Result<Box<dyn EntryStream>> {
         let place = self.resolve(dir);
         let listed = place.mount.storage.list(&place.path).await;
         let names = self.names_in(dir);
@@ -29,7 +35,10 @@ impl Mounts {
             }
             Err(error) => return Err(error),
         };
-        let first = names.clone();
+        let mut first = names.clone();
+        if let Some(hidden) = hidden {
+            first.retain(|name| !hidden.has(name));
+        }
         Ok(Box::new(Merged { mounts: self.clone(), dir: dir.clone(), first, names, on_disk }))
     }
 }

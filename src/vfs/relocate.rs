@@ -173,10 +173,7 @@ impl Origin {
         bytes: u64,
         files: u64,
     ) -> Result<Lease> {
-        let want = Want { bytes, files };
-        let quota = &self.services.quota;
-        let lease =
-            quota.reserve(owner.account.clone(), owner.limits, want).await.map_err(denied)?;
+        let lease = self.reserve(owner, Want { bytes, files }).await?;
         lease.take_or_renew(bytes).await.map_err(denied)?;
         Ok(lease)
     }

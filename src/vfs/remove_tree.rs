@@ -24,7 +24,7 @@ impl Tree for AllowedTree<'_> {
     async fn list(&self, dir: &StoragePath) -> Result<Box<dyn EntryStream>> {
         let dir = VirtualPath::resolve(&self.top, dir.as_bytes());
         self.session.decide(Operation::List(&dir))?;
-        self.session.mounts.list(&dir).await
+        self.session.mounts.list(&dir, None).await
     }
 }
 

@@ -152,8 +152,7 @@ impl Session {
 
     async fn room_for_program(&self, owner: &QuotaOwner) -> Result<Lease> {
         let want = Want { bytes: 0, files: u64::from(owner.limits.files.is_some()) };
-        let quota = &self.origin.services.quota;
-        quota.reserve(owner.account.clone(), owner.limits, want).await.map_err(denied)
+        self.origin.reserve(owner, want).await
     }
 
     fn require_all(&self, path: &VirtualPath) -> Result<()> {

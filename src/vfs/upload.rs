@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::{AbortReason, Allowance, Direction, Lease, Limits, Transfer, Want};
+use actors::{AbortReason, Allowance, Direction, Lease, Transfer, Want};
 use bytes::Bytes;
 
 use super::effects::{Expected, QuotaHold, Running, UploadEnd, denied, end_error};
@@ -132,7 +132,7 @@ impl Session {
         let opened = match (storage.open_write(&storage_path, how).await, &quota_owner) {
             // Removed since we looked: a new file after all.
             (Err(error), Some(owner)) if must_exist && error.kind() == ErrorKind::NotFound => {
-                reserved = Some(self.reserve_files(owner, 1).await?);
+                reserved = Some(self.origin.reserve(owner, Want { bytes: 0, files: 1 }).await?);
                 how.create = true;
                 storage.open_write(&storage_path, how).await
             }
@@ -190,13 +190,7 @@ impl Session {
         if how.create && !how.exclusive && owner.limits.files.is_some() {
             how.create = place.mount.storage.stat(&place.path).await.is_err();
         }
-        self.reserve_files(owner, u64::from(how.create)).await
-    }
-
-    async fn reserve_files(&self, owner: &QuotaOwner, files: u64) -> Result<Lease> {
-        let quota = &self.origin.services.quota;
-        let want = Want { bytes: 0, files };
-        quota.reserve(owner.account.clone(), owner.limits, want).await.map_err(denied)
+        self.origin.reserve(owner, Want { bytes: 0, files: u64::from(how.create) }).await
     }
 
     /// What an opened upload holds of the quota, and up to which size the file
@@ -448,18 +442,6 @@ impl Drop for Upload {
             transfer.abort(end, AbortReason::Dropped);
         }
     }
-}
-
-/// Used where a path is made longer without an upload.
-pub(super) async fn reserve_growth(
-    session: &Session,
-    owner: &QuotaOwner,
-    bytes: u64,
-) -> Result<Lease> {
-    let limits = Limits { files: None, ..owner.limits };
-    let want = Want { bytes, files: 0 };
-    let quota = &session.origin.services.quota;
-    quota.reserve(owner.account.clone(), limits, want).await.map_err(denied)
 }
 
 #[cfg(test)]

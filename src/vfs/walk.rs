@@ -53,7 +53,7 @@ pub(super) struct VirtualTree {
 #[async_trait]
 impl Tree for VirtualTree {
     async fn list(&self, dir: &StoragePath) -> Result<Box<dyn EntryStream>> {
-        self.mounts.list(&VirtualPath::resolve(&self.top, dir.as_bytes())).await
+        self.mounts.list(&VirtualPath::resolve(&self.top, dir.as_bytes()), None).await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::auth::one_time::CodeOwner;
 use crate::error::Error;
 use crate::hooks::keyboard::TIME_LIMIT;
 use crate::hooks::{Asking, Conversation, KeyboardHook, Reply};
-use crate::model::timestamp::now_unix_ms;
+use crate::model::timestamp::now_unix_secs;
 use crate::model::{Password, User};
 
 /// What the client is to ask the person in front of it.
@@ -166,9 +166,8 @@ impl Dialogue {
             return Err(LoginFailure::WrongCredentials);
         }
         let totp = &user.filters.totp_config;
-        let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
         let owner = CodeOwner::User(&user.username);
-        if codes.redeem(owner, &totp.config_name, &totp.secret, code, now_unix_secs)? {
+        if codes.redeem(owner, &totp.config_name, &totp.secret, code, now_unix_secs())? {
             Ok(())
         } else {
             Err(LoginFailure::WrongCode)

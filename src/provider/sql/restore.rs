@@ -77,7 +77,8 @@ impl Backup for SqlProvider {
             let mut done = Restored::default();
             // First: users and admins name them.
             for role in &objects.roles {
-                let failed = |error| Aborted::from(query_failed(&format!("role {:?}", role.name), error));
+                let what = format!("role {:?}", role.name);
+                let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = roles::table.filter(roles::name.eq(&role.name));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
@@ -97,7 +98,8 @@ impl Backup for SqlProvider {
                 }
             }
             for folder in &objects.folders {
-                let failed = |error| Aborted::from(query_failed(&format!("folder {:?}", folder.name), error));
+                let what = format!("folder {:?}", folder.name);
+                let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = folders::table.filter(folders::name.eq(&folder.name));
                 let exists = diesel::select(diesel::dsl::exists(existing))
                     .get_result::<bool>(conn)
@@ -151,7 +153,7 @@ impl Backup for SqlProvider {
                     .get_result::<bool>(conn)
                     .map_err(failed)?;
                 if !exists || !add_only {
-                    require_role!(conn, format!("user {:?}", user.username), &user.role);
+                    require_role!(conn, what, &user.role);
                 }
                 if !exists {
                     diesel::insert_into(users::table)
@@ -184,7 +186,7 @@ impl Backup for SqlProvider {
                     .get_result::<bool>(conn)
                     .map_err(failed)?;
                 if !exists || !add_only {
-                    require_role!(conn, format!("admin {:?}", admin.username), &admin.role);
+                    require_role!(conn, what, &admin.role);
                 }
                 if !exists {
                     if admin.password.is_empty() {

@@ -407,13 +407,7 @@ impl Player {
                 self.finish().await;
             }
         }
-        let mut on_disk = BTreeMap::new();
-        for name in NAMES {
-            let stored = std::fs::metadata(format!("{}{name}", self.world.home().display()));
-            if let Ok(stored) = stored {
-                on_disk.insert(name.to_owned(), stored.len());
-            }
-        }
+        let on_disk = self.files_on_disk();
         let expected: BTreeMap<_, _> = self
             .model
             .names
@@ -428,6 +422,15 @@ impl Player {
         for (inode, at) in self.model.names.values_mut().zip(0..) {
             *inode = at;
         }
+    }
+
+    /// Names and sizes.
+    fn files_on_disk(&self) -> BTreeMap<String, u64> {
+        let stored = |name: &str| {
+            let stored = std::fs::metadata(format!("{}{name}", self.world.home().display()));
+            Some((name.to_owned(), stored.ok()?.len()))
+        };
+        NAMES.into_iter().filter_map(stored).collect()
     }
 
     async fn compare(&self) {
@@ -468,12 +471,9 @@ impl Player {
         }
         wait_until(async || self.transfers().await == 0).await;
         self.model = Model::default();
-        for name in NAMES {
-            let stored = std::fs::metadata(format!("{}{name}", self.world.home().display()));
-            if let Ok(stored) = stored {
-                let inode = self.model.create(stored.len());
-                self.model.names.insert(name.to_owned(), inode);
-            }
+        for (name, size) in self.files_on_disk() {
+            let inode = self.model.create(size);
+            self.model.names.insert(name, inode);
         }
         self.compare().await;
     }

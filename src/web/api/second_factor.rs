@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::auth::one_time::{check_secret, recovery_codes};
 use crate::config::TotpSettings;
 use crate::error::{Error, Result};
-use crate::model::timestamp::now_unix_ms;
+use crate::model::timestamp::now_unix_secs;
 use crate::model::{RecoveryCode, Secret, SecretStatus, TotpConfig, UserTotpConfig, secretbox};
 use crate::web::app::Binding;
 use crate::web::auth::{Account, Admin, Anything, DisableSecondFactors, Everything};
@@ -90,10 +90,9 @@ fn generate(
 }
 
 fn validate(binding: &Binding, request: &ValidateRequest) -> Result<HttpResponse, ApiError> {
-    let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
     let one_time = binding.services.login.one_time();
     let ValidateRequest { config_name, passcode, secret } = request;
-    if one_time.matches(config_name, secret, passcode, now_unix_secs)? {
+    if one_time.matches(config_name, secret, passcode, now_unix_secs())? {
         Ok(ok("Passcode successfully validated"))
     } else {
         Err(ApiError::bad_request("passcode: is wrong"))
@@ -226,8 +225,7 @@ pub async fn admin_save(
         .store
         .change_admin_second_factor(caller.username(), move |filters| {
             if !wanted.enabled {
-                filters.totp_config = TotpConfig::default();
-                filters.recovery_codes = Vec::new();
+                filters.forget_second_factor();
                 return Ok(());
             }
             let secret = secret_to_store(wanted.secret, &filters.totp_config.secret, &owner)?;
@@ -315,8 +313,7 @@ pub async fn disable_for_admin(
         .store
         .change_admin_second_factor(&username, |filters| {
             require_enabled(filters.totp_config.enabled)?;
-            filters.totp_config = TotpConfig::default();
-            filters.recovery_codes = Vec::new();
+            filters.forget_second_factor();
             Ok(())
         })
         .await?;
@@ -349,8 +346,7 @@ pub async fn disable_for_user(
         .store
         .change_user_second_factor(&user.username, |filters| {
             require_enabled(filters.totp_config.enabled)?;
-            filters.totp_config = UserTotpConfig::default();
-            filters.recovery_codes = Vec::new();
+            filters.forget_second_factor();
             Ok(())
         })
         .await?;
@@ -452,8 +448,7 @@ pub async fn user_save(
         .store
         .change_user_second_factor(caller.username(), move |filters| {
             if !wanted.enabled {
-                filters.totp_config = UserTotpConfig::default();
-                filters.recovery_codes = Vec::new();
+                filters.forget_second_factor();
                 return Ok(());
             }
             if wanted.protocols.is_empty() {

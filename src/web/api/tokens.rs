@@ -10,7 +10,7 @@ use crate::auth::one_time::CodeOwner;
 use crate::auth::{LoginContext, LoginFailure};
 use crate::error::Error;
 use crate::logging;
-use crate::model::timestamp::now_unix_ms;
+use crate::model::timestamp::now_unix_secs;
 use crate::model::{LoginMethod, LoginProtocol, Secret};
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Account, Admin, Anything, BasicCredentials};
@@ -111,9 +111,8 @@ fn redeem(
     request: &HttpRequest,
 ) -> Result<(), LoginFailure> {
     let code = request.headers().get(CODE_HEADER).and_then(|code| code.to_str().ok());
-    let now_unix_secs = u64::try_from(now_unix_ms() / 1000).unwrap_or_default();
     let code = code.unwrap_or_default();
-    if services.login.one_time().redeem(owner, kind, secret, code, now_unix_secs)? {
+    if services.login.one_time().redeem(owner, kind, secret, code, now_unix_secs())? {
         Ok(())
     } else {
         Err(LoginFailure::WrongCode)
