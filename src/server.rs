@@ -351,6 +351,7 @@ impl Core {
             facts: Arc::new(facts::Facts::new(ssh)),
             scanner: Arc::new(self.scanner()),
             version: facts::version(),
+            started: std::time::Instant::now(),
             background: tokio::runtime::Handle::current(),
         };
         web::start(WebContext {

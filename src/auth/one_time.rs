@@ -96,10 +96,16 @@ impl OneTimePasswords {
 
     /// Makes a secret of the kind `name` for `account`.
     pub fn generate(&self, name: &str, account: &str) -> Result<NewSecret> {
-        let kind = self.kind(name)?;
         let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
         fill(&mut *bytes)?;
-        let secret = Zeroizing::new(BASE32_NOPAD.encode(&*bytes));
+        self.describe(name, &BASE32_NOPAD.encode(&*bytes), account)
+    }
+
+    /// What an authenticator needs to know of a secret in base32.
+    pub fn describe(&self, name: &str, secret: &str, account: &str) -> Result<NewSecret> {
+        let kind = self.kind(name)?;
+        check_secret(secret)?;
+        let secret = Zeroizing::new(secret.to_owned());
         let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
         let algorithm = match kind.algo {
             TotpAlgorithm::Sha1 => "SHA1",

@@ -20,7 +20,18 @@ section! {
         /// another IP address than it was issued to, 2 rejects it once its account was changed.
         pub token_validation: u8 = 0, range 0..=3;
 
-        /// Minutes for which the cookie of a web session is valid, once there are web pages.
+        /// Folder with files that replace the templates of the web pages, by the same names;
+        /// below the configuration directory if relative. It need not exist. With this and
+        /// `static_files_path` empty there are no web pages.
+        pub templates_path: String = "templates".to_owned();
+
+        /// Folder with files that replace style sheets, scripts and icons, likewise.
+        pub static_files_path: String = "static".to_owned();
+
+        /// Setting up the first administrator.
+        pub setup: SetupConfig = SetupConfig::default();
+
+        /// Minutes without a request after which a session of the web pages ends.
         pub cookie_lifetime: u32 = 20, range 1..=720;
 
         /// Minutes for which a REST token is valid.
@@ -41,7 +52,7 @@ section! {
         /// An element without an address listens on all of them.
         pub address: String = String::new();
 
-        /// Serve the pages for administrators, once there are any.
+        /// Serve the pages for administrators.
         pub enable_web_admin: bool = true;
 
         /// Serve the pages for users, once there are any.
@@ -52,6 +63,17 @@ section! {
 
         /// Serve the OpenAPI description of the REST API.
         pub render_openapi: bool = true;
+    }
+}
+
+section! {
+    /// Setting up the first administrator in the web pages.
+    pub struct SetupConfig {
+        /// Code that has to be typed to create the first administrator. Empty for none.
+        pub installation_code: Secret = Secret::default();
+
+        /// What the field for the code is called.
+        pub installation_code_hint: String = "Installation code".to_owned();
     }
 }
 
@@ -159,6 +181,5 @@ pub const LATER: &str = r#"{
         "options_success_status": 0,
         "allow_private_network": false
     },
-    "setup": {"installation_code": "", "installation_code_hint": "Installation code"},
     "hide_support_link": false
 }"#;

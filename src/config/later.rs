@@ -35,12 +35,10 @@ const TABLES: [(&str, &str); 14] = [
 ];
 
 /// Values that files of older generations carry for a feature that is off.
-const OLDER_DEFAULTS: [(&str, &str); 11] = [
+const OLDER_DEFAULTS: [(&str, &str); 9] = [
     // Unused by SQLite.
     ("data_provider.port", "5432"),
     ("data_provider.credentials_path", "\"credentials\""),
-    ("httpd.templates_path", "\"templates\""),
-    ("httpd.static_files_path", "\"static\""),
     ("httpd.openapi_path", "\"openapi\""),
     ("ftpd.active_transfers_port_non_20", "false"),
     ("webdavd.cache.enabled", "true"),
@@ -52,15 +50,13 @@ const OLDER_DEFAULTS: [(&str, &str); 11] = [
 ];
 
 /// Keys without effect here, with the reason. Everything beneath them too.
-pub const WITHOUT_EFFECT: [(&str, &str); 16] = [
+pub const WITHOUT_EFFECT: [(&str, &str); 14] = [
     ("sftpd.moduli", "group exchange uses built-in groups"),
     ("sftpd.min_dh_group_exchange_key_size", "group exchange uses built-in groups"),
     ("data_provider.users_table", "use `sql_tables_prefix` to name the tables"),
     ("data_provider.credentials_path", "credentials are stored with the account"),
     ("data_provider.prefer_database_credentials", "credentials are stored with the account"),
     ("data_provider.auto_backup", "backups are made through the REST API"),
-    ("httpd.templates_path", "the pages are part of the program"),
-    ("httpd.static_files_path", "the pages are part of the program"),
     ("httpd.openapi_path", "the description is generated from the program"),
     ("httpd.bindings[].security.expect_ct_header", "browsers have dropped this header"),
     ("httpd.bindings[].branding.web_admin.login_image_path", "the login page has no image"),

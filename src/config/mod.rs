@@ -38,7 +38,7 @@ pub use data_provider::{
 };
 pub use environment::Environment;
 pub use http::{HttpCertificate, HttpConfig, HttpHeader};
-pub use httpd::{HttpdBinding, HttpdConfig};
+pub use httpd::{HttpdBinding, HttpdConfig, SetupConfig};
 pub use load::{ConfigDir, Loaded, Sources, load};
 pub use mfa::{MfaConfig, TotpAlgorithm, TotpSettings};
 pub use setting::Secret;

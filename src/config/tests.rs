@@ -452,11 +452,11 @@ fn every_known_key_at_its_default_is_accepted_in_silence() {
 
 #[test]
 fn a_setting_without_effect_warns_when_it_is_set() {
-    let text = "[httpd]\ntemplates_path = \"/usr/share/sftpgo/templates\"\n[sftpd]\nmoduli = []\n\
+    let text = "[httpd]\nopenapi_path = \"/usr/share/sftpgo/openapi\"\n[sftpd]\nmoduli = []\n\
                 [data_provider.auto_backup]\nenabled = true\n";
     let loaded = Scene::with_file("sftpgo.toml", text).load();
     let warnings = loaded.warnings.join("\n");
-    assert!(warnings.contains("httpd.templates_path"), "{warnings}");
+    assert!(warnings.contains("httpd.openapi_path"), "{warnings}");
     assert!(warnings.contains("data_provider.auto_backup"), "{warnings}");
     assert_eq!(loaded.warnings.len(), 2, "{warnings}");
 }

@@ -22,8 +22,9 @@ use crate::provider::Store;
 use crate::web::api::status::SshServiceStatus;
 use crate::web::api::version::VersionInfo;
 use crate::web::error::ApiError;
+use crate::web::pages::Pages;
 use crate::web::token::TokenIssuer;
-use crate::web::{health, observe, openapi, routes};
+use crate::web::{admin, health, observe, openapi, routes};
 
 /// What every handler may use, shared by all bindings.
 pub struct Services {
@@ -44,6 +45,8 @@ pub struct Services {
     pub facts: Arc<dyn ServiceFacts>,
     pub scanner: Arc<dyn QuotaScanner>,
     pub version: VersionInfo,
+    /// When the server began.
+    pub started: std::time::Instant,
     /// Where scans run: the workers of an HTTP server answer requests only.
     pub background: tokio::runtime::Handle,
 }
@@ -97,6 +100,8 @@ pub struct Binding {
     pub local: String,
     pub has_api: bool,
     pub has_openapi: bool,
+    /// The web pages for administrators, if this binding has them.
+    pub pages: Option<Arc<Pages>>,
 }
 
 impl Binding {
@@ -152,5 +157,8 @@ fn configure(config: &mut ServiceConfig, binding: &Binding) {
     }
     if binding.has_api && binding.has_openapi {
         openapi::configure(config);
+    }
+    if binding.pages.is_some() {
+        admin::configure(config);
     }
 }

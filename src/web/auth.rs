@@ -60,7 +60,8 @@ rights! {
 /// An authenticated administrator who holds the right `R`.
 pub struct Admin<R: Right> {
     account: model::Admin,
-    claims: Claims,
+    /// What the token says; nothing for who has signed in to the web pages.
+    claims: Option<Claims>,
     right: PhantomData<R>,
 }
 
@@ -75,9 +76,32 @@ impl<R: Right> Admin<R> {
         Some(self.account.role.as_str()).filter(|role| !role.is_empty())
     }
 
-    /// The token that was sent.
-    pub fn claims(&self) -> &Claims {
-        &self.claims
+    /// An administrator who has signed in to the web pages, if that is enough.
+    ///
+    /// # Errors
+    /// 403 naming the permission that is missing.
+    pub(in crate::web) fn signed_in(account: model::Admin) -> Result<Self, ApiError> {
+        Self::holding(account, None)
+    }
+
+    fn holding(account: model::Admin, claims: Option<Claims>) -> Result<Self, ApiError> {
+        match R::PERMISSION {
+            Some(permission) if !account.may(permission) => Err(ApiError::forbidden(format!(
+                "this needs the permission \"{}\"",
+                permission.as_str()
+            ))),
+            _ => Ok(Self { account, claims, right: PhantomData }),
+        }
+    }
+
+    /// The token that was sent; nothing for who has signed in to the web pages.
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.as_ref()
+    }
+
+    /// The account as it is stored.
+    pub fn account(&self) -> &model::Admin {
+        &self.account
     }
 
     /// The restrictions and options of this administrator.
@@ -120,15 +144,7 @@ impl<R: Right> FromRequest for Admin<R> {
             if !binding.tokens.account_unchanged(&claims, account.updated_at) {
                 return Err(ApiError::bad_token("the account of this token was changed"));
             }
-            if let Some(permission) = R::PERMISSION
-                && !account.may(permission)
-            {
-                return Err(ApiError::forbidden(format!(
-                    "this needs the permission \"{}\"",
-                    permission.as_str()
-                )));
-            }
-            Ok(Self { account, claims, right: PhantomData })
+            Self::holding(account, Some(claims))
         })
     }
 }

@@ -41,6 +41,11 @@ impl<T: DeserializeOwned> Body<T> {
 }
 
 impl<T> Body<T> {
+    /// The body of a request that was already looked at.
+    pub fn of(request: &HttpRequest, payload: Payload) -> Self {
+        Self { request: request.clone(), payload, parsed: PhantomData }
+    }
+
     /// The body as it came, for a parser of its own.
     ///
     /// # Errors
@@ -58,8 +63,7 @@ impl<T> FromRequest for Body<T> {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        ready(Ok(Self { request, payload, parsed: PhantomData }))
+        ready(Ok(Self::of(request, payload.take())))
     }
 }
 

@@ -1,8 +1,10 @@
-//! The HTTP servers: the REST API and telemetry.
+//! The HTTP servers: the REST API, the web pages and telemetry.
 //!
-//! `routes.rs` is the map of the API; `api/` has one file per resource. The
+//! `routes.rs` is the map of the API; `api/` has one file per resource. `admin/` has the
+//! pages for administrators, made with what is in `pages/`. The
 //! server is built once in [`start`] from a [`WebContext`]; nothing here is global.
 
+mod admin;
 mod api;
 mod app;
 mod auth;
@@ -13,6 +15,7 @@ mod htpasswd;
 mod listen;
 mod observe;
 mod openapi;
+mod pages;
 mod paging;
 mod qr;
 mod query;

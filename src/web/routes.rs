@@ -57,6 +57,7 @@ routes! {
     "/groups/{name}" { get: groups::get, put: groups::update, delete: groups::delete }
     "/admins" { get: admins::list, post: admins::create }
     "/admins/{username}" { get: admins::get, put: admins::update, delete: admins::delete }
+    "/admin/profile" { get: profile::get, put: profile::update }
     "/admin/changepwd" { put: admins::change_password }
     "/roles" { get: roles::list, post: roles::create }
     "/roles/{name}" { get: roles::get, put: roles::update, delete: roles::delete }

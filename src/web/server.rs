@@ -15,6 +15,7 @@ use crate::logging;
 use crate::web::app::{self, Binding, Services};
 use crate::web::htpasswd::Htpasswd;
 use crate::web::listen::{self, Address};
+use crate::web::pages::Pages;
 use crate::web::telemetry::{self, Telemetry};
 use crate::web::token::{Revocations, TokenIssuer};
 
@@ -101,6 +102,7 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
     let WebContext { httpd, telemetry, config_dir, services } = context;
     let passphrase = signing_passphrase(&httpd, &config_dir)?;
     let revoked = Arc::new(Revocations::default());
+    let pages = Pages::load(&httpd, &config_dir)?.map(Arc::new);
     let mut handle = WebHandle {
         servers: Vec::new(),
         addresses: Vec::new(),
@@ -127,6 +129,7 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
             local: socket.shown(),
             has_api: binding.enable_rest_api,
             has_openapi: binding.render_openapi,
+            pages: pages.clone().filter(|_| binding.enable_web_admin),
         };
         let log = logging::for_sender(&services.log, "httpd");
         slog::info!(log, "listening on {}", socket.shown());

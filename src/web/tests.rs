@@ -2,6 +2,7 @@
 //! a store in memory and real actors.
 
 mod admins;
+mod browser;
 mod connections;
 mod dumps;
 mod folders;
@@ -11,6 +12,7 @@ mod quotas;
 mod roles;
 mod servers;
 mod service;
+mod signing_in;
 mod telemetry;
 mod tokens;
 mod users;

@@ -88,9 +88,7 @@ impl TokenIssuer {
     ) -> Result<Self> {
         let key: [u8; 32] = if passphrase.is_empty() {
             let mut key = [0; 32];
-            aws_lc_rs::rand::fill(&mut key).map_err(|_| {
-                Error::new(ErrorKind::Unavailable, "the system's random source does not answer")
-            })?;
+            fill_random(&mut key)?;
             key
         } else {
             Sha256::new()
@@ -217,6 +215,13 @@ impl Revocations {
         }
         state.expiry_by_id.insert(claims.jti.clone(), claims.exp);
     }
+}
+
+/// Fills `bytes` from the system's random source.
+pub fn fill_random(bytes: &mut [u8]) -> Result<()> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| {
+        Error::new(ErrorKind::Unavailable, "the system's random source does not answer")
+    })
 }
 
 fn ip_text(ip: IpAddr) -> String {

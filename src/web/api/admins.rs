@@ -1,5 +1,7 @@
 //! Administrators, who cannot give, change or take away more than they hold.
 
+use std::net::IpAddr;
+
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -8,7 +10,7 @@ use utoipa::ToSchema;
 use crate::auth::LoginFailure;
 use crate::model::{self, AdminPermission, Password};
 use crate::web::api::{found, locate};
-use crate::web::app::Binding;
+use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, Anything, ManageAdmins};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
@@ -171,9 +173,40 @@ pub async fn delete(
 #[schema(as = PwdChange)]
 pub struct PasswordChange {
     #[schema(value_type = String)]
-    current_password: Password,
+    pub current_password: Password,
     #[schema(value_type = String)]
-    new_password: Password,
+    pub new_password: Password,
+}
+
+/// Changes the password of an administrator who knows the current one.
+///
+/// # Errors
+/// 400 naming the field that is wrong.
+pub async fn change_own_password(
+    services: &Services,
+    username: &str,
+    change: PasswordChange,
+    ip: IpAddr,
+) -> Result<(), ApiError> {
+    if change.new_password.is_empty() {
+        return Err(ApiError::bad_request("new_password: must not be empty"));
+    }
+    if change.new_password == change.current_password {
+        return Err(ApiError::bad_request("new_password: is the current one"));
+    }
+    if change.new_password.is_hashed() {
+        // It would be stored as it is, and nobody knows what it is the hash of.
+        return Err(ApiError::bad_request("new_password: looks like a hash, not like a password"));
+    }
+    let login = services.login.admin(username, change.current_password.as_str(), ip);
+    let admin = match login.await {
+        Ok(admin) => admin,
+        Err(LoginFailure::Unavailable(error)) => return Err(error.into()),
+        Err(_) => return Err(ApiError::bad_request("current_password: is wrong")),
+    };
+    let changed = model::Admin { password: change.new_password, ..(*admin).clone() };
+    services.store.update_admin(changed).await?;
+    Ok(())
 }
 
 /// Changes the caller's own password.
@@ -196,30 +229,8 @@ pub async fn change_password(
     request: HttpRequest,
     body: Body<PasswordChange>,
 ) -> Result<HttpResponse, ApiError> {
-    let change = body.read().await?;
-    if change.new_password.is_empty() {
-        return Err(ApiError::bad_request("new_password: must not be empty"));
-    }
-    if change.new_password == change.current_password {
-        return Err(ApiError::bad_request("new_password: is the current one"));
-    }
-    if change.new_password.is_hashed() {
-        // It would be stored as it is, and nobody knows what it is the hash of.
-        return Err(ApiError::bad_request("new_password: looks like a hash, not like a password"));
-    }
-    let services = &binding.services;
-    let login = services.login.admin(
-        caller.username(),
-        change.current_password.as_str(),
-        Peer::of(&request).ip,
-    );
-    let admin = match login.await {
-        Ok(admin) => admin,
-        Err(LoginFailure::Unavailable(error)) => return Err(error.into()),
-        Err(_) => return Err(ApiError::bad_request("current_password: is wrong")),
-    };
-    let changed = model::Admin { password: change.new_password, ..(*admin).clone() };
-    services.store.update_admin(changed).await?;
+    let ip = Peer::of(&request).ip;
+    change_own_password(&binding.services, caller.username(), body.read().await?, ip).await?;
     Ok(ok("Password updated"))
 }
 

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod dumps;
 pub mod folders;
 pub mod groups;
+pub mod profile;
 pub mod quotas;
 pub mod roles;
 pub mod second_factor;
@@ -25,7 +26,12 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// The path of an object, for the `Location` header.
 pub fn locate(resource: &str, name: &str) -> String {
-    format!("{BASE}/{resource}/{}", utf8_percent_encode(name, SEGMENT))
+    format!("{BASE}/{resource}/{}", segment(name))
+}
+
+/// A name as one segment of a path, or as a value of a query.
+pub fn segment(name: &str) -> String {
+    utf8_percent_encode(name, SEGMENT).to_string()
 }
 
 /// The object that was looked for, or 404 naming it.

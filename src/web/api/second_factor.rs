@@ -8,12 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::auth::one_time::{check_secret, recovery_codes};
+use crate::auth::one_time::{NewSecret, check_secret, recovery_codes};
 use crate::config::TotpSettings;
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_secs;
 use crate::model::{RecoveryCode, Secret, SecretStatus, TotpConfig, UserTotpConfig, secretbox};
-use crate::web::app::Binding;
+use crate::web::app::{Binding, Services};
 use crate::web::auth::{Account, Admin, Anything, DisableSecondFactors, Everything};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
@@ -52,11 +52,11 @@ pub struct GeneratedSecret {
     config_name: String,
     issuer: String,
     /// Base32.
-    secret: String,
+    pub secret: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     /// The same as a picture: PNG in base64.
-    qr_code: String,
+    pub qr_code: String,
 }
 
 /// A code to try.
@@ -72,21 +72,25 @@ fn kinds(binding: &Binding) -> HttpResponse {
     HttpResponse::Ok().json(kinds.iter().map(TotpKind::of).collect::<Vec<_>>())
 }
 
-fn generate(
-    binding: &Binding,
-    request: GenerateRequest,
+/// A new secret of the kind `config_name` for an account; nothing is stored.
+pub fn generate_secret(
+    services: &Services,
+    config_name: &str,
     account: &str,
-    show_url: bool,
-) -> Result<HttpResponse, ApiError> {
-    let one_time = binding.services.login.one_time();
-    let new = one_time.generate(&request.config_name, account)?;
-    Ok(HttpResponse::Ok().json(GeneratedSecret {
-        config_name: request.config_name,
-        issuer: new.issuer,
+) -> Result<GeneratedSecret, ApiError> {
+    let new = services.login.one_time().generate(config_name, account)?;
+    Ok(described(config_name, &new)?)
+}
+
+/// A secret of the kind `config_name` with its picture.
+pub fn described(config_name: &str, new: &NewSecret) -> Result<GeneratedSecret> {
+    Ok(GeneratedSecret {
+        config_name: config_name.to_owned(),
+        issuer: new.issuer.clone(),
         qr_code: STANDARD.encode(qr::png(&new.url)?),
         secret: new.secret.to_string(),
-        url: show_url.then(|| new.url.to_string()),
-    }))
+        url: Some(new.url.to_string()),
+    })
 }
 
 fn validate(binding: &Binding, request: &ValidateRequest) -> Result<HttpResponse, ApiError> {
@@ -120,19 +124,23 @@ fn sealed(codes: &[String], owner: &str) -> Result<Vec<RecoveryCode>> {
         .collect()
 }
 
+/// Codes in clear text.
+pub fn open_recovery_codes(codes: &[RecoveryCode]) -> Result<Vec<String>> {
+    codes.iter().map(|code| Ok(secretbox::open(&code.secret)?.to_string())).collect()
+}
+
 fn plain(codes: &[RecoveryCode]) -> Result<HttpResponse, ApiError> {
-    let plain: Result<Vec<RecoveryCode>> = codes
-        .iter()
-        .map(|code| {
-            let secret = Secret {
-                status: Some(SecretStatus::Plain),
-                payload: secretbox::open(&code.secret)?.to_string(),
-                ..Secret::default()
-            };
-            Ok(RecoveryCode { secret, used: code.used })
+    let opened = open_recovery_codes(codes)?.into_iter().zip(codes);
+    let plain: Vec<RecoveryCode> = opened
+        .map(|(payload, code)| {
+            let status = Some(SecretStatus::Plain);
+            RecoveryCode {
+                secret: Secret { status, payload, ..Secret::default() },
+                used: code.used,
+            }
         })
         .collect();
-    Ok(HttpResponse::Ok().json(plain?))
+    Ok(HttpResponse::Ok().json(plain))
 }
 
 fn require_enabled(enabled: bool) -> Result<()> {
@@ -172,7 +180,9 @@ pub async fn admin_generate(
     binding: Data<Binding>,
     body: Body<GenerateRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    generate(&binding, body.read().await?, caller.username(), true)
+    let request = body.read().await?;
+    let new = generate_secret(&binding.services, &request.config_name, caller.username())?;
+    Ok(HttpResponse::Ok().json(new))
 }
 
 /// Tries a code with a secret that is not saved yet.
@@ -196,6 +206,36 @@ pub async fn admin_validate(
     validate(&binding, &body.read().await?)
 }
 
+/// Switches the one-time passwords of an administrator on, with recovery codes the first
+/// time, or off.
+pub async fn save_admin_totp(
+    services: &Services,
+    username: &str,
+    wanted: TotpConfig,
+) -> Result<crate::model::Admin, ApiError> {
+    let owner = username.to_owned();
+    if wanted.enabled {
+        services.login.one_time().require_kind(&wanted.config_name)?;
+    }
+    let saved = services
+        .store
+        .change_admin_second_factor(username, move |filters| {
+            if !wanted.enabled {
+                filters.forget_second_factor();
+                return Ok(());
+            }
+            let secret = secret_to_store(wanted.secret, &filters.totp_config.secret, &owner)?;
+            filters.totp_config =
+                TotpConfig { enabled: true, config_name: wanted.config_name, secret };
+            if filters.recovery_codes.is_empty() {
+                filters.recovery_codes = sealed(&recovery_codes()?, &owner)?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(saved)
+}
+
 /// Switches the caller's one-time passwords on or off. The first time makes recovery
 /// codes; switching off forgets everything.
 #[utoipa::path(
@@ -215,28 +255,7 @@ pub async fn admin_save(
     binding: Data<Binding>,
     body: Body<TotpConfig>,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = body.read().await?;
-    let services = &binding.services;
-    let owner = caller.username().to_owned();
-    if wanted.enabled {
-        services.login.one_time().require_kind(&wanted.config_name)?;
-    }
-    services
-        .store
-        .change_admin_second_factor(caller.username(), move |filters| {
-            if !wanted.enabled {
-                filters.forget_second_factor();
-                return Ok(());
-            }
-            let secret = secret_to_store(wanted.secret, &filters.totp_config.secret, &owner)?;
-            filters.totp_config =
-                TotpConfig { enabled: true, config_name: wanted.config_name, secret };
-            if filters.recovery_codes.is_empty() {
-                filters.recovery_codes = sealed(&recovery_codes()?, &owner)?;
-            }
-            Ok(())
-        })
-        .await?;
+    save_admin_totp(&binding.services, caller.username(), body.read().await?).await?;
     Ok(ok("TOTP configuration saved"))
 }
 
@@ -258,6 +277,24 @@ pub async fn admin_recovery_codes(caller: Admin<Anything>) -> Result<HttpRespons
     plain(&filters.recovery_codes)
 }
 
+/// Replaces the recovery codes of an administrator; returns them in clear text.
+pub async fn new_admin_recovery_codes(
+    services: &Services,
+    username: &str,
+) -> Result<Vec<String>, ApiError> {
+    let codes = recovery_codes()?;
+    let stored = sealed(&codes, username)?;
+    services
+        .store
+        .change_admin_second_factor(username, move |filters| {
+            require_enabled(filters.totp_config.enabled)?;
+            filters.recovery_codes = stored;
+            Ok(())
+        })
+        .await?;
+    Ok(codes)
+}
+
 /// Replaces the caller's recovery codes.
 #[utoipa::path(
     post,
@@ -274,17 +311,7 @@ pub async fn admin_new_recovery_codes(
     caller: Admin<Anything>,
     binding: Data<Binding>,
 ) -> Result<HttpResponse, ApiError> {
-    let codes = recovery_codes()?;
-    let stored = sealed(&codes, caller.username())?;
-    binding
-        .services
-        .store
-        .change_admin_second_factor(caller.username(), move |filters| {
-            require_enabled(filters.totp_config.enabled)?;
-            filters.recovery_codes = stored;
-            Ok(())
-        })
-        .await?;
+    let codes = new_admin_recovery_codes(&binding.services, caller.username()).await?;
     Ok(HttpResponse::Ok().json(codes))
 }
 
@@ -386,7 +413,9 @@ pub async fn user_generate(
     binding: Data<Binding>,
     body: Body<GenerateRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    generate(&binding, body.read().await?, caller.username(), false)
+    let request = body.read().await?;
+    let new = generate_secret(&binding.services, &request.config_name, caller.username())?;
+    Ok(HttpResponse::Ok().json(GeneratedSecret { url: None, ..new }))
 }
 
 /// Tries a code with a secret that is not saved yet.

@@ -124,6 +124,12 @@ fn refuse(services: &Services, peer: &Peer, username: &str, failure: LoginFailur
     if let LoginFailure::Unavailable(error) = failure {
         return error.into();
     }
+    note_refusal(services, peer, username, &failure);
+    ApiError::bad_credentials("invalid credentials")
+}
+
+/// Writes the line of a failed login, which programs that keep attackers out read.
+pub fn note_refusal(services: &Services, peer: &Peer, username: &str, failure: &LoginFailure) {
     logging::connection_failed(
         &services.log,
         &logging::ConnectionFailed {
@@ -131,10 +137,9 @@ fn refuse(services: &Services, peer: &Peer, username: &str, failure: LoginFailur
             username,
             login_type: "password",
             protocol: "HTTP",
-            error: &failure,
+            error: failure,
         },
     );
-    ApiError::bad_credentials("invalid credentials")
 }
 
 fn give(
@@ -167,7 +172,9 @@ fn give(
     )
 )]
 pub async fn logout(admin: Admin<Anything>, binding: Data<Binding>) -> HttpResponse {
-    binding.tokens.revoke(admin.claims());
+    if let Some(claims) = admin.claims() {
+        binding.tokens.revoke(claims);
+    }
     ok("Your token has been invalidated")
 }
 

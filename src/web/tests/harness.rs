@@ -15,13 +15,14 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::auth::{Login, Passwords};
-use crate::config::{DataProviderConfig, TrackQuota};
+use crate::config::{DataProviderConfig, HttpdConfig, TrackQuota};
 use crate::error::{Error, Result};
 use crate::logging::{self, Captured, Logging};
 use crate::metrics::Metrics;
 use crate::model::{self, Folder, User};
 use crate::provider::Store;
 use crate::web::app::{self, Binding, QuotaScanner, ServiceFacts, Services};
+use crate::web::pages::Pages;
 use crate::web::token::{Revocations, TokenIssuer};
 use crate::web::{SshBinding, SshHostKey, SshServiceStatus, VersionInfo};
 
@@ -51,6 +52,8 @@ pub struct Options {
     pub has_openapi: bool,
     pub token_validation: u32,
     pub store_in_file: bool,
+    /// For the web pages.
+    pub httpd: HttpdConfig,
 }
 
 impl Default for Options {
@@ -61,6 +64,7 @@ impl Default for Options {
             has_openapi: true,
             token_validation: 0,
             store_in_file: false,
+            httpd: HttpdConfig::default(),
         }
     }
 }
@@ -117,6 +121,7 @@ impl Server {
                 commit_hash: "abcdef".to_owned(),
                 features: vec!["+sqlite".to_owned(), "-s3".to_owned()],
             },
+            started: std::time::Instant::now(),
             background: tokio::runtime::Handle::current(),
         });
         let binding = binding(&services, &options);
@@ -296,12 +301,14 @@ where
 
 fn binding(services: &Arc<Services>, options: &Options) -> Data<Binding> {
     let revoked = Arc::<Revocations>::default();
+    let pages = Pages::load(&options.httpd, services.backups_path.as_path()).expect("pages");
     Data::new(Binding {
         services: services.clone(),
         tokens: TokenIssuer::new("", 1200, options.token_validation, revoked).expect("a key"),
         local: "127.0.0.1:8080".to_owned(),
         has_api: options.has_api,
         has_openapi: options.has_openapi,
+        pages: pages.map(Arc::new),
     })
 }
 

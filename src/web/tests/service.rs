@@ -92,7 +92,8 @@ async fn every_route_asks_for_a_token_but_those_that_give_one() {
 async fn unknown_paths_and_methods_are_refused_in_the_same_form() {
     let server = Server::start().await;
     let root = server.root().await;
-    for path in ["/api/v2/nothing", "/api/v2", "/api/v2/", "/", "/api/v1/user", "/api/v2/users/"] {
+    for path in ["/api/v2/nothing", "/api/v2", "/api/v2/", "/api", "/api/v1/user", "/api/v2/users/"]
+    {
         root.get(path).await.refused(404);
         server.anonymous().get(path).await.refused(404);
     }

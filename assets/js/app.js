@@ -1,0 +1,17 @@
+// Attaches the modules that a page names: <div data-module="live filter">.
+const base = new URL(".", import.meta.url);
+
+export function attachAll(root) {
+  const elements = [...root.querySelectorAll("[data-module]")];
+  if (root instanceof Element && root.matches("[data-module]")) elements.unshift(root);
+  for (const element of elements) {
+    for (const name of element.dataset.module.split(" ")) {
+      if (!/^[a-z]+$/.test(name)) continue;
+      import(new URL(`${name}.js`, base)).then((module) => module.attach(element));
+    }
+  }
+}
+
+attachAll(document);
+import("./dialog.js").then((module) => module.attach(document));
+import("./times.js").then((module) => module.attach(document));

@@ -1,0 +1,48 @@
+//! The web pages for administrators: every route on one screen, one file per page or
+//! resource. Who may see a page stands in the signature of its handler, and what a form
+//! does is done by the same functions that the REST API calls.
+
+mod goto;
+mod login;
+mod overview;
+mod profile;
+mod setup;
+mod two_factor;
+
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::web::{self, ServiceConfig, get, post};
+
+use crate::web::pages::{assets, error};
+
+/// Adds the pages to a server.
+pub fn configure(config: &mut ServiceConfig) {
+    assets::configure(config);
+    config.service(web::resource("/").route(get().to(overview::elsewhere)));
+    config.service(web::resource("/web").route(get().to(overview::elsewhere)));
+    config.service(
+        web::scope("/web/admin")
+            .wrap(from_fn(error::shown))
+            .wrap(Compress::default())
+            .route("", get().to(overview::page))
+            .route("/goto", get().to(goto::page))
+            .route("/setup", get().to(setup::page))
+            .route("/setup", post().to(setup::create))
+            .route("/login", get().to(login::page))
+            .route("/login", post().to(login::password))
+            .route("/login/code", get().to(login::code_page))
+            .route("/login/code", post().to(login::code))
+            .route("/logout", post().to(login::logout))
+            .route("/session", get().to(profile::session))
+            .route("/theme", post().to(profile::theme))
+            .route("/profile", get().to(profile::page))
+            .route("/profile", post().to(profile::save))
+            .route("/password", post().to(profile::password))
+            .route("/sessions/end", post().to(profile::end_session))
+            .route("/two-factor", get().to(two_factor::page))
+            .route("/two-factor/begin", post().to(two_factor::begin))
+            .route("/two-factor/save", post().to(two_factor::save))
+            .route("/two-factor/codes", post().to(two_factor::codes))
+            .route("/two-factor/off", post().to(two_factor::off))
+            .default_service(web::to(overview::nothing_here)),
+    );
+}

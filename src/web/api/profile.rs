@@ -1,0 +1,84 @@
+//! What administrators may change of their own account.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::model;
+use crate::web::api::found;
+use crate::web::app::{Binding, Services};
+use crate::web::auth::{Admin, Anything};
+use crate::web::body::Body;
+use crate::web::error::ApiError;
+use crate::web::response::{ApiResponse, ok};
+
+/// The part of an administrator that is theirs to change.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct AdminProfile {
+    pub email: String,
+    pub description: String,
+    pub allow_api_key_auth: bool,
+}
+
+impl AdminProfile {
+    pub fn of(admin: &model::Admin) -> Self {
+        Self {
+            email: admin.email.clone(),
+            description: admin.description.clone(),
+            allow_api_key_auth: admin.filters.allow_api_key_auth,
+        }
+    }
+}
+
+/// Replaces the profile of the administrator of this name.
+pub async fn save(
+    services: &Services,
+    username: &str,
+    profile: AdminProfile,
+) -> Result<model::Admin, ApiError> {
+    let stored = services.store.admin(username).await?;
+    let mut admin = found(stored, "admin", username)?;
+    admin.email = profile.email;
+    admin.description = profile.description;
+    admin.filters.allow_api_key_auth = profile.allow_api_key_auth;
+    Ok(services.store.update_admin(admin).await?)
+}
+
+/// The caller's profile.
+#[utoipa::path(
+    get,
+    path = "/api/v2/admin/profile",
+    tag = "profile",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The profile", body = AdminProfile),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn get(caller: Admin<Anything>) -> HttpResponse {
+    HttpResponse::Ok().json(AdminProfile::of(caller.account()))
+}
+
+/// Replaces the caller's profile.
+#[utoipa::path(
+    put,
+    path = "/api/v2/admin/profile",
+    tag = "profile",
+    security(("BearerAuth" = [])),
+    request_body = AdminProfile,
+    responses(
+        (status = 200, description = "It is stored", body = ApiResponse),
+        (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+    )
+)]
+pub async fn update(
+    caller: Admin<Anything>,
+    binding: Data<Binding>,
+    body: Body<AdminProfile>,
+) -> Result<HttpResponse, ApiError> {
+    save(&binding.services, caller.username(), body.read().await?).await?;
+    Ok(ok("Profile updated"))
+}
