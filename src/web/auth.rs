@@ -75,6 +75,17 @@ impl<R: Right> Admin<R> {
         Some(self.account.role.as_str()).filter(|role| !role.is_empty())
     }
 
+    /// Refuses administrators with a role: for what tells of the users of all roles.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require_no_role(&self) -> Result<(), ApiError> {
+        match self.role() {
+            None => Ok(()),
+            Some(_) => Err(ApiError::forbidden("this is not for administrators with a role")),
+        }
+    }
+
     /// The token that was sent.
     pub fn claims(&self) -> &Claims {
         &self.claims

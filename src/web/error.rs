@@ -63,6 +63,11 @@ impl ApiError {
         self.status
     }
 
+    /// What the client is told.
+    pub fn told(&self) -> String {
+        self.told.clone()
+    }
+
     /// The failure below, for the log of a 5xx answer.
     pub fn cause(&self) -> Option<&Error> {
         self.cause.as_ref()
