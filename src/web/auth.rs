@@ -43,6 +43,7 @@ rights! {
     /// Only one who may do everything.
     Everything = Some(AdminPermission::Any);
     ViewStatus = Some(AdminPermission::ViewStatus);
+    ViewEvents = Some(AdminPermission::ViewEvents);
     ViewConnections = Some(AdminPermission::ViewConns);
     CloseConnections = Some(AdminPermission::CloseConns);
     ViewUsers = Some(AdminPermission::ViewUsers);

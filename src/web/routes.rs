@@ -51,6 +51,7 @@ routes! {
     "/connections/{connection_id}" { delete: connections::delete }
 
     "/users/{username}/connections" { delete: connections::delete_of_user }
+    "/logs/tail" { get: logs::tail }
     "/throughput" { get: connections::throughput }
 
     "/users" { get: users::list, post: users::create }

@@ -7,6 +7,7 @@ mod dumps;
 mod folders;
 mod groups;
 mod harness;
+mod logs;
 mod quotas;
 mod roles;
 mod servers;

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod dumps;
 pub mod folders;
 pub mod groups;
+pub mod logs;
 pub mod quotas;
 pub mod roles;
 pub mod second_factor;
