@@ -28,6 +28,7 @@ mod json;
 mod lines;
 mod queue;
 mod rotate;
+mod tail;
 mod timestamp;
 
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub use lines::{
     connection_failed, http, login, transfer,
 };
 pub use queue::Captured;
+pub use tail::{Tail, TailFilter, TailLine, TailPage};
 
 /// Where the log goes and what is in it.
 #[derive(Debug, Clone)]
@@ -151,6 +153,11 @@ impl LogControl {
     /// Returns when every line logged before is written.
     pub fn flush(&self) {
         self.sender.flush();
+    }
+
+    /// The newest lines.
+    pub fn tail(&self) -> &Tail {
+        self.sender.tail()
     }
 
     /// How many app lines were dropped so far because the queue was full.

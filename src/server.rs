@@ -341,6 +341,7 @@ impl Core {
             store: self.store.clone(),
             login: self.login.clone(),
             registry: self.actors.registry.clone(),
+            throughput: self.actors.throughput.clone(),
             quota: self.actors.quota.clone(),
             supervisor: self.actors.supervisor.clone(),
             metrics: self.metrics.clone(),

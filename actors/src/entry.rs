@@ -16,6 +16,7 @@ use crate::mailbox::Gauges;
 use crate::meter::{Activity, KillReason, KillSwitch};
 use crate::pool::Pool;
 use crate::registry::{Admission, Login, Refused, SessionEnd, SessionReport, TransferReport};
+use crate::throughput::{Flow, Track, Unsampled};
 use crate::transfer::TransferSpec;
 
 /// What all connections of one process share.
@@ -26,6 +27,8 @@ pub(crate) struct Common {
     is_draining: AtomicBool,
     /// Transfers begun whose end has not finished, on open and closed connections.
     transfers: AtomicUsize,
+    /// What ended transfers moved since the last sample.
+    pub(crate) unsampled: Unsampled,
     pub(crate) connection_gauges: Arc<Gauges>,
     pub(crate) transfer_gauges: Arc<Gauges>,
 }
@@ -36,6 +39,7 @@ impl Common {
             pool,
             is_draining: AtomicBool::new(false),
             transfers: AtomicUsize::new(0),
+            unsampled: Unsampled::default(),
             connection_gauges: connections,
             transfer_gauges: transfers,
         })
@@ -92,6 +96,7 @@ struct RunningTransfer {
     number: u64,
     session: Arc<str>,
     spec: TransferSpec,
+    track: Track,
     /// Its commit or abort runs: busy without moving bytes.
     is_ending: bool,
 }
@@ -247,11 +252,21 @@ impl Entry {
         let session = open.ok_or(Refused::Gone)?.id.clone();
         inside.transfers_begun += 1;
         let number = inside.transfers_begun;
-        inside.transfers.push(RunningTransfer { number, session, spec, is_ending: false });
+        let track = Track::default();
+        inside.transfers.push(RunningTransfer { number, session, spec, track, is_ending: false });
         self.common.transfers.fetch_add(1, Ordering::SeqCst);
         drop(inside);
         self.touch();
         Ok(TransferGuard { entry: self.clone(), number })
+    }
+
+    /// What its transfers moved since the last sample, `during` before.
+    pub(crate) fn sample(&self, during: Duration) -> Flow {
+        let mut moved = Flow::default();
+        for RunningTransfer { spec, track, .. } in &mut self.inside().transfers {
+            moved += Flow::of(spec.direction, track.sample(spec.meter.bytes(), during));
+        }
+        moved
     }
 
     /// One report per session; one for the connection itself while a logged-in
@@ -306,6 +321,10 @@ impl RunningTransfer {
             started_unix_ms: meter.started_unix_ms(),
             last_activity_unix_ms: meter.last_activity_unix_ms(),
             bytes: meter.bytes(),
+            expected_bytes: meter.expected(),
+            number: self.number,
+            rate: self.track.current(),
+            recent_rates: self.track.rates(),
         }
     }
 }
@@ -378,7 +397,12 @@ impl TransferGuard {
 impl Drop for TransferGuard {
     fn drop(&mut self) {
         let mut inside = self.entry.inside();
-        inside.transfers.retain(|running| running.number != self.number);
+        let own = inside.transfers.iter().position(|running| running.number == self.number);
+        if let Some(RunningTransfer { spec, track, .. }) = own.map(|at| inside.transfers.remove(at))
+        {
+            let rest = track.rest(spec.meter.bytes());
+            self.entry.common.unsampled.add(spec.direction, rest);
+        }
         inside.transfer_ended = Some(Instant::now());
         drop(inside);
         self.entry.touch();

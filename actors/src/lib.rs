@@ -22,6 +22,7 @@ pub mod quota;
 pub mod registry;
 mod supervise;
 pub mod supervisor;
+pub mod throughput;
 pub mod transfer;
 
 pub use connection::{Connection, SessionHandle};
@@ -46,4 +47,5 @@ pub use registry::{
     TransferReport,
 };
 pub use supervisor::{Actors, Drained, Failure, HealthReport, Ports, Supervisor, SupervisorConfig};
+pub use throughput::{Flow, FlowPoint, Throughput, ThroughputReport};
 pub use transfer::{AbortReason, Transfer, TransferSpec};

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 /// Why a connection is being ended from our side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KillReason {
-    /// An administrator asked for it.
-    Admin { by: String },
+    /// An administrator asked for it, and may have said why.
+    Admin { by: String, because: Option<String> },
     /// The server stops.
     Shutdown,
     /// Nothing was asked and no byte moved for the configured time.
@@ -37,7 +37,10 @@ pub enum KillReason {
 impl fmt::Display for KillReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Admin { by } => write!(f, "closed by administrator {by:?}"),
+            Self::Admin { by, because: None } => write!(f, "closed by administrator {by:?}"),
+            Self::Admin { by, because: Some(because) } => {
+                write!(f, "closed by administrator {by:?}: {because}")
+            }
             Self::Shutdown => f.write_str("the server is shutting down"),
             Self::IdleTimeout => f.write_str("idle timeout"),
             Self::LoginTimeout => f.write_str("login timeout"),
@@ -138,6 +141,9 @@ impl Activity {
     }
 }
 
+/// No file is that large.
+const UNKNOWN: u64 = u64::MAX;
+
 /// Counts the bytes of one transfer. Clones count together.
 #[derive(Debug, Clone)]
 pub struct Meter(Arc<Count>);
@@ -145,12 +151,18 @@ pub struct Meter(Arc<Count>);
 #[derive(Debug)]
 struct Count {
     bytes: AtomicU64,
+    /// [`UNKNOWN`] if nobody said.
+    expected: AtomicU64,
     activity: Activity,
 }
 
 impl Meter {
     pub fn new() -> Self {
-        Self(Arc::new(Count { bytes: AtomicU64::new(0), activity: Activity::starting_now() }))
+        Self(Arc::new(Count {
+            bytes: AtomicU64::new(0),
+            expected: AtomicU64::new(UNKNOWN),
+            activity: Activity::starting_now(),
+        }))
     }
 
     /// Adds moved bytes and notes the activity.
@@ -161,6 +173,16 @@ impl Meter {
 
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes how large the whole is; what is resumed moves less.
+    pub fn expect(&self, bytes: u64) {
+        self.0.expected.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How large the whole is, if that is known.
+    pub fn expected(&self) -> Option<u64> {
+        Some(self.0.expected.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNKNOWN)
     }
 
     /// Notes activity without bytes, e.g. while a slow commit proceeds.
@@ -216,6 +238,17 @@ mod tests {
         assert!(!switch.fire(KillReason::Shutdown));
         assert_eq!(waiting.await.unwrap(), Some(KillReason::IdleTimeout));
         assert!(switch.token().is_cancelled());
+    }
+
+    #[test]
+    fn what_an_administrator_said_is_told() {
+        let admin = |because: Option<&str>| KillReason::Admin {
+            by: "root".to_owned(),
+            because: because.map(str::to_owned),
+        };
+        assert_eq!(admin(None).to_string(), "closed by administrator \"root\"");
+        let said = admin(Some("left the company")).to_string();
+        assert_eq!(said, "closed by administrator \"root\": left the company");
     }
 
     #[tokio::test(start_paused = true)]

@@ -252,6 +252,23 @@ pub struct TransferReport {
     pub last_activity_unix_ms: u64,
     /// Bytes moved so far.
     pub bytes: u64,
+    /// How large the whole is, if that is known; what is resumed moves less.
+    pub expected_bytes: Option<u64>,
+    /// Which one of its connection it is, from 1.
+    pub number: u64,
+    /// Bytes per second, mean of the last ten seconds.
+    pub rate: u64,
+    /// Bytes per second in each of the last seconds, oldest first; at most
+    /// [`RECENT_POINTS`](crate::throughput::RECENT_POINTS).
+    pub recent_rates: Vec<u64>,
+}
+
+impl TransferReport {
+    /// Seconds until the whole has moved at the current rate; `None` if nothing moves or
+    /// nobody knows how large it is.
+    pub fn secs_left(&self) -> Option<u64> {
+        self.expected_bytes?.checked_sub(self.bytes)?.checked_div(self.rate)
+    }
 }
 
 /// The registry's handle. When the registry is dead, refusals say
@@ -281,7 +298,7 @@ impl Registry {
 
     /// All sessions of logged-in clients, oldest connection first.
     pub async fn list(&self) -> Vec<SessionReport> {
-        let entries = self.0.ask(List).await.unwrap_or_default();
+        let entries = self.entries().await;
         let mut reports: Vec<_> = entries.iter().flat_map(|entry| entry.reports()).collect();
         reports.sort_by(|a, b| {
             (a.connected_unix_ms, &a.session_id).cmp(&(b.connected_unix_ms, &b.session_id))
@@ -289,12 +306,14 @@ impl Registry {
         reports
     }
 
+    pub(crate) async fn entries(&self) -> Vec<Arc<Entry>> {
+        self.0.ask(List).await.unwrap_or_default()
+    }
+
     /// Kills the connection that `id` names: a session id, a connection id, or
-    /// the id that the list shows for a connection without sessions. `by` is
-    /// the administrator.
-    pub async fn kill(&self, id: &str, by: &str) -> KillOutcome {
-        let ask = Kill { id: id.into(), reason: KillReason::Admin { by: by.into() } };
-        self.0.ask(ask).await.unwrap_or(KillOutcome::NotFound)
+    /// the id that the list shows for a connection without sessions.
+    pub async fn kill(&self, id: &str, reason: KillReason) -> KillOutcome {
+        self.0.ask(Kill { id: id.into(), reason }).await.unwrap_or(KillOutcome::NotFound)
     }
 
     /// Kills all connections of an account; returns how many.

@@ -19,6 +19,7 @@ use crate::ports::{HookRunner, UsageStore};
 use crate::quota::{Quota, QuotaConfig, QuotaHealth, QuotaTracker};
 use crate::registry::{ConnectionRegistry, EndConnections, Registry, RegistryConfig};
 use crate::supervise::{Alarm, run_once, supervise};
+use crate::throughput::Throughput;
 
 /// Asks that may wait in each mailbox of which there is one.
 const MAILBOX_SLOTS: usize = 1024;
@@ -81,6 +82,7 @@ pub struct Actors {
     pub registry: Registry,
     pub quota: Quota,
     pub hooks: Hooks,
+    pub throughput: Throughput,
 }
 
 /// Whether a shutdown cut nothing short: no transfer was killed, every
@@ -162,6 +164,7 @@ impl Supervisor {
             HookDispatcher::new(config.hooks, hooks_desk.clone(), pool.clone(), ports.hooks);
         let hooks = hooks(supervise(dispatcher, &hooks_desk, alarm.clone()));
 
+        let throughput = Throughput::start(registry.clone(), &common);
         let drain = Drain {
             registry: registry.clone(),
             quota: quota.clone(),
@@ -175,7 +178,7 @@ impl Supervisor {
         });
         let handle =
             Handle { mail, alarm, gauges, common, quota: quota.clone(), hooks: hooks.clone() };
-        Actors { supervisor: Supervisor(Arc::new(handle)), registry, quota, hooks }
+        Actors { supervisor: Supervisor(Arc::new(handle)), registry, quota, hooks, throughput }
     }
 
     /// How the actors are. Everything but the round trip is read from shared

@@ -14,6 +14,10 @@ fn world(registry: RegistryConfig) -> World {
     World::with(SupervisorConfig { registry, ..SupervisorConfig::default() })
 }
 
+fn by_root() -> KillReason {
+    KillReason::Admin { by: "root".into(), because: None }
+}
+
 fn unlimited() -> RegistryConfig {
     RegistryConfig { max_total_connections: 0, max_per_host_connections: 0, idle_timeout_secs: 0 }
 }
@@ -145,14 +149,14 @@ fn kill_accepts_the_session_the_connection_and_the_listed_id() {
         let world = world(unlimited());
         let registry = &world.actors.registry;
         let by_session = world.client("alice").await;
-        assert_eq!(registry.kill(by_session.session.id(), "root").await, KillOutcome::Killed);
+        assert_eq!(registry.kill(by_session.session.id(), by_root()).await, KillOutcome::Killed);
         assert_eq!(
             by_session.connection.kill_switch().reason(),
-            Some(KillReason::Admin { by: "root".into() })
+            Some(KillReason::Admin { by: "root".into(), because: None })
         );
         let by_connection = world.client("alice").await;
         let id = by_connection.connection.id().as_str();
-        assert_eq!(registry.kill(id, "root").await, KillOutcome::Killed);
+        assert_eq!(registry.kill(id, by_root()).await, KillOutcome::Killed);
         assert!(by_connection.connection.kill_switch().is_fired());
 
         let without_session = world.client("alice").await;
@@ -160,7 +164,7 @@ fn kill_accepts_the_session_the_connection_and_the_listed_id() {
         let listed = registry.list().await;
         let id = without_session.connection.id().as_str();
         let listed = listed.iter().find(|report| report.session_id.ends_with(id)).unwrap();
-        assert_eq!(registry.kill(&listed.session_id, "root").await, KillOutcome::Killed);
+        assert_eq!(registry.kill(&listed.session_id, by_root()).await, KillOutcome::Killed);
         assert!(without_session.connection.kill_switch().is_fired());
     });
 }
@@ -186,11 +190,15 @@ fn kill_of_what_is_not_there_is_not_found_and_harms_nobody() {
             id.to_uppercase() + "x",
         ];
         for stranger in strangers {
-            assert_eq!(registry.kill(&stranger, "root").await, KillOutcome::NotFound, "{stranger}");
+            assert_eq!(
+                registry.kill(&stranger, by_root()).await,
+                KillOutcome::NotFound,
+                "{stranger}"
+            );
         }
         assert!(!client.connection.kill_switch().is_fired());
         client.connection.closed("done".into()).await;
-        assert_eq!(registry.kill(client.session.id(), "root").await, KillOutcome::NotFound);
+        assert_eq!(registry.kill(client.session.id(), by_root()).await, KillOutcome::NotFound);
     });
 }
 
@@ -208,7 +216,7 @@ fn kill_waits_for_nobody() {
             std::future::pending::<()>().await;
         });
         let now = tokio::time::Instant::now();
-        assert_eq!(world.actors.registry.kill(&id, "root").await, KillOutcome::Killed);
+        assert_eq!(world.actors.registry.kill(&id, by_root()).await, KillOutcome::Killed);
         assert!(switch.is_fired());
         assert_eq!(now.elapsed(), Duration::ZERO);
         assert_eq!(world.actors.registry.list().await.len(), 1, "listed until it is gone");
@@ -262,7 +270,7 @@ fn panic_keeps_the_connections_and_rebuilds_the_counts() {
         let _third = registry.admit(admission("192.0.2.1")).await.unwrap();
         let refused = registry.admit(admission("192.0.2.1")).await;
         assert_eq!(refused.err(), Some(Refused::HostLimit));
-        assert_eq!(registry.kill(session.id(), "root").await, KillOutcome::Killed);
+        assert_eq!(registry.kill(session.id(), by_root()).await, KillOutcome::Killed);
     });
 }
 

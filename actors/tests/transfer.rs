@@ -126,7 +126,7 @@ fn abort_of_a_killed_connection_names_the_kill_reason() {
     paused(async {
         let world = World::new();
         let client = world.client("alice").await;
-        let reason = KillReason::Admin { by: "root".into() };
+        let reason = KillReason::Admin { by: "root".into(), because: None };
         client.connection.kill_switch().fire(reason.clone());
         assert!(matches!(
             client.connection.begin_transfer(client.session.id(), spec(Meter::new())).await,

@@ -16,6 +16,7 @@ use slog::Level;
 
 use super::drain::push_head;
 use super::rotate::RotatingFile;
+use super::tail::Tail;
 use super::timestamp::Zone;
 
 /// Lines that may wait; at some 300 bytes each, a few megabytes.
@@ -94,6 +95,7 @@ pub(super) struct LineSender {
     /// Dropped and not yet reported.
     dropped: Arc<AtomicU64>,
     dropped_total: AtomicU64,
+    tail: Tail,
 }
 
 impl LineSender {
@@ -108,6 +110,10 @@ impl LineSender {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             self.dropped_total.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    pub(super) fn tail(&self) -> &Tail {
+        &self.tail
     }
 
     pub(super) fn dropped_total(&self) -> u64 {
@@ -156,12 +162,15 @@ pub(super) fn start(output: Output, zone: Zone) -> io::Result<(Arc<LineSender>, 
 fn prepare(output: Output, zone: Zone) -> (Arc<LineSender>, Receiver<Message>, Work) {
     let (queue, messages) = sync_channel(CAPACITY);
     let dropped = Arc::new(AtomicU64::new(0));
+    let tail = Tail::new();
     let sender = Arc::new(LineSender {
         queue,
         dropped: Arc::clone(&dropped),
         dropped_total: AtomicU64::new(0),
+        tail: tail.clone(),
     });
-    let work = Work { output, zone, dropped, batch: Vec::new(), batch_lines: 0, failing: None };
+    let work =
+        Work { output, zone, tail, dropped, batch: Vec::new(), batch_lines: 0, failing: None };
     (sender, messages, work)
 }
 
@@ -174,6 +183,7 @@ struct Failing {
 struct Work {
     output: Output,
     zone: Zone,
+    tail: Tail,
     dropped: Arc<AtomicU64>,
     batch: Vec<u8>,
     batch_lines: u64,
@@ -212,6 +222,7 @@ impl Work {
     }
 
     fn add(&mut self, line: &str) {
+        self.tail.push(line);
         self.batch.extend_from_slice(line.as_bytes());
         self.batch_lines += 1;
         if self.batch.len() >= MAX_BATCH_BYTES {
@@ -229,6 +240,7 @@ impl Work {
         if self.batch.is_empty() {
             return;
         }
+        self.tail.announce();
         if let Some(failing) = &self.failing {
             let report = format!("{} lines could not be written: {}", failing.lines, failing.error);
             let lines_before = self.batch_lines;
@@ -259,6 +271,7 @@ impl Work {
         let mut line = String::new();
         push_head(&mut line, Level::Error, self.zone);
         let _ = writeln!(line, "\"sender\":\"log\",\"message\":\"{}\"}}", Quoted(message));
+        self.tail.push(&line);
         self.batch.extend_from_slice(line.as_bytes());
         self.batch_lines += 1;
     }

@@ -39,6 +39,10 @@ impl Session {
         let (running, transfer) =
             Running::begin(&self.origin, Direction::Download, path, place).await?;
         let handle = storage.open_read(&storage_path).await?;
+        // Only shown: how much there is to come. What cannot say it is read all the same.
+        if let Ok(found) = handle.metadata().await {
+            running.meter.expect(found.size);
+        }
         let end = DownloadEnd { running: running.clone(), handle: handle.clone() };
         Ok(Download {
             running,

@@ -628,7 +628,7 @@ fn a_killed_connection_can_do_nothing_more() {
         // It waits for its bandwidth: more than a quarter of an hour.
         let (written, ()) = tokio::join!(upload.write_at(0, vec![1; 1_000_000].into()), async {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            kill.fire(KillReason::Admin { by: "root".into() });
+            kill.fire(KillReason::Admin { by: "root".into(), because: None });
         });
         assert_eq!(kind(written), ErrorKind::Aborted);
         assert_eq!(kind(upload.try_write_at(0, b"x").unwrap()), ErrorKind::Aborted);

@@ -221,6 +221,11 @@ impl Session {
 }
 
 impl Upload {
+    /// Notes how many bytes the client announced; they are shown, and not relied on.
+    pub fn expect(&self, bytes: u64) {
+        self.running.meter.expect(bytes);
+    }
+
     /// Writes all of `data` at `offset` if nothing has to be waited for: quota,
     /// bandwidth and storage. `None` otherwise, and then nothing was written:
     /// [`Upload::write_at`] waits. After an error the upload has failed and can

@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{App, HttpRequest};
-use actors::{KillReason, Quota, Registry, ScanProgress, Supervisor, Usage};
+use actors::{KillReason, Quota, Registry, ScanProgress, Supervisor, Throughput, Usage};
 use async_trait::async_trait;
 use slog::Logger;
 
@@ -31,6 +31,7 @@ pub struct Services {
     pub store: Store,
     pub login: Login,
     pub registry: Registry,
+    pub throughput: Throughput,
     pub quota: Quota,
     pub supervisor: Supervisor,
     pub metrics: Arc<Metrics>,

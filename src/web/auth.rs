@@ -43,6 +43,7 @@ rights! {
     /// Only one who may do everything.
     Everything = Some(AdminPermission::Any);
     ViewStatus = Some(AdminPermission::ViewStatus);
+    ViewEvents = Some(AdminPermission::ViewEvents);
     ViewConnections = Some(AdminPermission::ViewConns);
     CloseConnections = Some(AdminPermission::CloseConns);
     ViewUsers = Some(AdminPermission::ViewUsers);
@@ -102,6 +103,17 @@ impl<R: Right> Admin<R> {
     /// The account as it is stored.
     pub fn account(&self) -> &model::Admin {
         &self.account
+    }
+
+    /// Refuses administrators with a role: for what tells of the users of all roles.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require_no_role(&self) -> Result<(), ApiError> {
+        match self.role() {
+            None => Ok(()),
+            Some(_) => Err(ApiError::forbidden("this is not for administrators with a role")),
+        }
     }
 
     /// The restrictions and options of this administrator.

@@ -47,7 +47,12 @@ routes! {
     "/status" { get: status::get }
 
     "/connections" { get: connections::list }
+    "/connections/bulk" { post: connections::bulk }
     "/connections/{connection_id}" { delete: connections::delete }
+
+    "/users/{username}/connections" { delete: connections::delete_of_user }
+    "/logs/tail" { get: logs::tail }
+    "/throughput" { get: connections::throughput }
 
     "/users" { get: users::list, post: users::create }
     "/users/{username}" { get: users::get, put: users::update, delete: users::delete }

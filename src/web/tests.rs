@@ -8,6 +8,7 @@ mod dumps;
 mod folders;
 mod groups;
 mod harness;
+mod logs;
 mod quotas;
 mod roles;
 mod servers;

@@ -539,7 +539,10 @@ fn a_copy_that_is_given_up_leaves_nothing_and_the_source_whole() {
             let transfer = transfers.iter().flat_map(|connection| &connection.transfers).next();
             assert_eq!(transfer.unwrap().virtual_path, "/other/tree");
             if kills {
-                client.connection.kill_switch().fire(KillReason::Admin { by: "root".into() });
+                client
+                    .connection
+                    .kill_switch()
+                    .fire(KillReason::Admin { by: "root".into(), because: None });
                 assert_eq!(kind(moving.await), ErrorKind::Aborted);
             } else {
                 drop(moving);

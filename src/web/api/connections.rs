@@ -1,15 +1,18 @@
 //! Live sessions and their transfers: what is going on, and ending it.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path};
-use actors::{KillOutcome, SessionReport};
-use serde::Serialize;
-use utoipa::ToSchema;
+use actix_web::web::{Data, Path, Query};
+use actors::{SessionReport, TransferReport};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::web::app::Binding;
-use crate::web::auth::{Admin, CloseConnections, ViewConnections};
+use crate::web::auth::{Admin, CloseConnections, ViewConnections, ViewStatus};
+use crate::web::body::Body;
 use crate::web::error::ApiError;
+use crate::web::live::{BulkResult, Throughput};
+use crate::web::query::switch;
+use crate::web::reason::Reason;
 use crate::web::response::{ApiResponse, ok};
 
 /// A session of a logged-in user.
@@ -46,6 +49,39 @@ pub struct TransferStatus {
     pub start_time: u64,
     /// Bytes moved so far.
     pub size: u64,
+    /// Distinguishes the transfers of one connection.
+    pub number: u64,
+    /// Bytes per second, mean of the last ten seconds.
+    pub rate: u64,
+    /// Bytes of the whole file, if known; a resumed transfer moves fewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_size: Option<u64>,
+    /// Seconds until the end at the current rate, if that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secs_left: Option<u64>,
+    /// Unix milliseconds.
+    pub last_activity: u64,
+    /// Bytes per second in each of the last seconds, at most 60, oldest first. Only if
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recent_rates: Option<Vec<u64>>,
+}
+
+impl From<TransferReport> for TransferStatus {
+    fn from(transfer: TransferReport) -> Self {
+        Self {
+            operation_type: transfer.direction.as_str(),
+            start_time: transfer.started_unix_ms,
+            size: transfer.bytes,
+            number: transfer.number,
+            rate: transfer.rate,
+            total_size: transfer.expected_bytes,
+            secs_left: transfer.secs_left(),
+            last_activity: transfer.last_activity_unix_ms,
+            recent_rates: Some(transfer.recent_rates),
+            path: transfer.virtual_path,
+        }
+    }
 }
 
 impl From<SessionReport> for ConnectionStatus {
@@ -59,18 +95,18 @@ impl From<SessionReport> for ConnectionStatus {
             command: session.command.to_string(),
             last_activity: session.last_activity_unix_ms,
             protocol: session.protocol.as_str().to_owned(),
-            active_transfers: session
-                .transfers
-                .into_iter()
-                .map(|transfer| TransferStatus {
-                    operation_type: transfer.direction.as_str(),
-                    path: transfer.virtual_path.to_string(),
-                    start_time: transfer.started_unix_ms,
-                    size: transfer.bytes,
-                })
-                .collect(),
+            active_transfers: session.transfers.into_iter().map(TransferStatus::from).collect(),
         }
     }
+}
+
+/// What a list may show besides.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// 1 shows the last minute of each transfer.
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
+    recent_rates: Option<String>,
 }
 
 /// The sessions of all users that the caller may see, with their transfers.
@@ -79,8 +115,10 @@ impl From<SessionReport> for ConnectionStatus {
     path = "/api/v2/connections",
     tag = "connections",
     security(("BearerAuth" = [])),
+    params(ListQuery),
     responses(
         (status = 200, description = "The sessions", body = [ConnectionStatus]),
+        (status = 400, description = "A parameter is wrong", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission view_conns is missing", body = ApiResponse),
     )
@@ -88,15 +126,25 @@ impl From<SessionReport> for ConnectionStatus {
 pub async fn list(
     admin: Admin<ViewConnections>,
     binding: Data<Binding>,
+    query: Query<ListQuery>,
 ) -> Result<HttpResponse, ApiError> {
+    let with_rates = switch("recent_rates", query.recent_rates.as_deref())?;
     let services = &binding.services;
     let visible = services.users_of(&admin).names().await?;
-    let sessions = services.registry.list().await.into_iter();
-    let sessions: Vec<ConnectionStatus> = sessions
-        .filter(|session| visible.contains(&session.username))
-        .map(ConnectionStatus::from)
-        .collect();
+    let mut sessions = services.sessions(&visible).await;
+    if !with_rates {
+        let transfers = sessions.iter_mut().flat_map(|session| &mut session.active_transfers);
+        transfers.for_each(|transfer| transfer.recent_rates = None);
+    }
     Ok(HttpResponse::Ok().json(sessions))
+}
+
+/// Why a connection is closed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ReasonQuery {
+    /// At most 200 characters, for the log.
+    reason: Option<String>,
 }
 
 /// Closes the connection that a session belongs to, with everything that goes on in it.
@@ -105,9 +153,11 @@ pub async fn list(
     path = "/api/v2/connections/{connection_id}",
     tag = "connections",
     security(("BearerAuth" = [])),
-    params(("connection_id" = String, Path, description = "As the list gives it")),
+    params(("connection_id" = String, Path, description = "As the list gives it"), ReasonQuery),
     responses(
         (status = 200, description = "It is being closed", body = ApiResponse),
+        (status = 400, description = "The reason is too long or has control characters",
+            body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission close_conns is missing", body = ApiResponse),
         (status = 404, description = "There is no such session any more", body = ApiResponse),
@@ -117,22 +167,108 @@ pub async fn delete(
     admin: Admin<CloseConnections>,
     binding: Data<Binding>,
     connection_id: Path<String>,
+    query: Query<ReasonQuery>,
 ) -> Result<HttpResponse, ApiError> {
+    let reason = Reason::checked(query.reason.as_deref())?;
+    binding.services.close_connection(&admin, &connection_id, &reason).await?;
+    Ok(ok("Connection closed"))
+}
+
+/// What is to be done with several connections.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct BulkConnections {
+    action: ConnectionAction,
+    /// As the list gives them.
+    connection_ids: Vec<String>,
+    /// At most 200 characters, for the log.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// What can be done with a connection.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionAction {
+    Close,
+}
+
+/// Closes several connections, with one reason.
+#[utoipa::path(
+    post,
+    path = "/api/v2/connections/bulk",
+    tag = "connections",
+    security(("BearerAuth" = [])),
+    request_body = BulkConnections,
+    responses(
+        (status = 200, description = "What became of each, in the order given",
+            body = [BulkResult]),
+        (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission close_conns is missing", body = ApiResponse),
+    )
+)]
+pub async fn bulk(
+    admin: Admin<CloseConnections>,
+    binding: Data<Binding>,
+    body: Body<BulkConnections>,
+) -> Result<HttpResponse, ApiError> {
+    let BulkConnections { action: ConnectionAction::Close, connection_ids, reason } =
+        body.read().await?;
+    let reason = Reason::checked(reason.as_deref())?;
+    let results = binding.services.close_connections(&admin, connection_ids, &reason).await?;
+    Ok(HttpResponse::Ok().json(results))
+}
+
+/// How many connections were closed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClosedConnections {
+    closed: usize,
+}
+
+/// Closes all connections of a user.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/users/{username}/connections",
+    tag = "connections",
+    security(("BearerAuth" = [])),
+    params(("username" = String, Path, description = "The name of the user"), ReasonQuery),
+    responses(
+        (status = 200, description = "They are being closed", body = ClosedConnections),
+        (status = 400, description = "The reason is too long or has control characters",
+            body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission close_conns is missing", body = ApiResponse),
+        (status = 404, description = "There is no such user", body = ApiResponse),
+    )
+)]
+pub async fn delete_of_user(
+    admin: Admin<CloseConnections>,
+    binding: Data<Binding>,
+    username: Path<String>,
+    query: Query<ReasonQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let reason = Reason::checked(query.reason.as_deref())?;
     let services = &binding.services;
-    let not_found =
-        || ApiError::not_found(format!("connection \"{connection_id}\" does not exist"));
-    if admin.role().is_some() {
-        // Only what the list shows: a connection that nobody has logged in on yet
-        // belongs to no role.
-        let sessions = services.registry.list().await;
-        let session = sessions.iter().find(|session| *session.session_id == **connection_id);
-        let username = &session.ok_or_else(not_found)?.username;
-        services.users_of(&admin).get(username).await.map_err(|error| {
-            if error.status() == StatusCode::NOT_FOUND { not_found() } else { error }
-        })?;
-    }
-    match services.registry.kill(&connection_id, admin.username()).await {
-        KillOutcome::Killed => Ok(ok("Connection closed")),
-        KillOutcome::NotFound => Err(not_found()),
-    }
+    let closed = services.close_connections_of_user(&admin, &username, &reason).await?;
+    Ok(HttpResponse::Ok().json(ClosedConnections { closed }))
+}
+
+/// How fast bytes flow in the whole server, now and in the last hour.
+#[utoipa::path(
+    get,
+    path = "/api/v2/throughput",
+    tag = "connections",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The throughput", body = Throughput),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission view_status is missing, or the caller has \
+            a role", body = ApiResponse),
+    )
+)]
+pub async fn throughput(
+    admin: Admin<ViewStatus>,
+    binding: Data<Binding>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(binding.services.throughput_seen_by(&admin)?))
 }

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod dumps;
 pub mod folders;
 pub mod groups;
+pub mod logs;
 pub mod profile;
 pub mod quotas;
 pub mod roles;

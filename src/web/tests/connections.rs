@@ -83,7 +83,7 @@ async fn a_killed_connection_is_gone_and_knows_by_whom() {
     let path = format!("{CONNECTIONS}/{}", alice.session.id());
     assert_eq!(root.delete(&path).await.done(200), "Connection closed");
     let reason = alice.connection.kill_switch().reason();
-    assert_eq!(reason, Some(KillReason::Admin { by: "root".into() }));
+    assert_eq!(reason, Some(KillReason::Admin { by: "root".into(), because: None }));
     assert!(!bob.connection.kill_switch().is_fired());
 
     drop(alice);
@@ -174,4 +174,99 @@ async fn seeing_and_closing_connections_are_two_permissions() {
     closer.get(CONNECTIONS).await.refused(403);
     closer.delete(&path).await.done(200);
     assert!(alice.connection.kill_switch().is_fired());
+}
+
+#[actix_web::test]
+async fn a_transfer_shows_how_fast_it_is_and_what_is_left() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    let alice = uploader(&server, "alice").await;
+    alice.meter.expect(1 << 40);
+    alice.meter.add(1 << 20);
+    let transfer = async |query: &str| {
+        let answer = root.get(&format!("{CONNECTIONS}{query}")).await;
+        answer.object(200)[0]["active_transfers"][0].clone()
+    };
+    super::harness::eventually("a sample is taken", async || {
+        transfer("").await["rate"].as_u64().is_some_and(|rate| rate > 0)
+    })
+    .await;
+    let shown = transfer("?recent_rates=1").await;
+    assert_eq!(shown["total_size"], json!(1u64 << 40));
+    assert!(shown["secs_left"].as_u64().is_some_and(|secs| secs > 0), "{shown}");
+    assert!(shown["recent_rates"].as_array().is_some_and(|rates| !rates.is_empty()), "{shown}");
+    assert_eq!(transfer("").await.get("recent_rates"), None);
+    root.get(&format!("{CONNECTIONS}?recent_rates=yes")).await.refused(400);
+
+    let throughput = root.get("/api/v2/throughput").await;
+    let throughput = throughput.object(200);
+    assert_eq!(throughput["uploaded"], json!(1 << 20));
+    assert!(throughput["upload_rate"].as_u64().is_some_and(|rate| rate > 0), "{throughput}");
+    let viewer = server.admin_with("viewer", &["view_conns"]).await;
+    viewer.get("/api/v2/throughput").await.refused(403);
+}
+
+#[actix_web::test]
+async fn the_reason_of_a_kill_is_kept_with_who_gave_it() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    let alice = uploader(&server, "alice").await;
+    let path = format!("{CONNECTIONS}/{}", alice.session.id());
+    for wrong in ["x".repeat(201), "a%0Ab".to_owned(), "a%E2%80%AEb".to_owned()] {
+        root.delete(&format!("{path}?reason={wrong}")).await.refused(400);
+    }
+    assert!(!alice.connection.kill_switch().is_fired());
+    root.delete(&format!("{path}?reason=uses%20up%20the%20line")).await.done(200);
+    let because = Some("uses up the line".to_owned());
+    let reason = Some(KillReason::Admin { by: "root".into(), because });
+    assert_eq!(alice.connection.kill_switch().reason(), reason);
+}
+
+#[actix_web::test]
+async fn several_connections_are_closed_at_once_and_each_is_accounted_for() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    let (alice, bob) = (uploader(&server, "alice").await, uploader(&server, "bob").await);
+    let carol = uploader(&server, "carol").await;
+    let body = json!({
+        "action": "close", "connection_ids": [alice.session.id(), "gone", bob.session.id()],
+        "reason": "maintenance",
+    });
+    let answer = root.post("/api/v2/connections/bulk", body).await;
+    let statuses: Vec<_> = answer.object(200).as_array().expect("a list").iter().collect();
+    assert_eq!(statuses[0], &json!({"name": alice.session.id(), "status": 200, "error": ""}));
+    assert_eq!(statuses[1]["status"], json!(404));
+    assert_eq!(statuses[2]["status"], json!(200));
+    for closed in [&alice, &bob] {
+        let because = Some("maintenance".to_owned());
+        let reason = Some(KillReason::Admin { by: "root".into(), because });
+        assert_eq!(closed.connection.kill_switch().reason(), reason);
+    }
+    assert!(!carol.connection.kill_switch().is_fired());
+    for wrong in [json!({"action": "open", "connection_ids": []}), json!({"action": "close"})] {
+        root.post("/api/v2/connections/bulk", wrong).await.refused(400);
+    }
+}
+
+#[actix_web::test]
+async fn all_connections_of_a_user_are_closed_at_once() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    let user = json!({
+        "username": "alice", "status": 1, "home_dir": "/srv/alice", "permissions": {"/": ["*"]}
+    });
+    root.post("/api/v2/users", user).await.object(201);
+    let (one, two) = (uploader(&server, "alice").await, uploader(&server, "alice").await);
+    let bob = uploader(&server, "bob").await;
+    let path = "/api/v2/users/alice/connections";
+    let viewer = server.admin_with("viewer", &["view_conns"]).await;
+    viewer.delete(path).await.refused(403);
+    root.delete("/api/v2/users/nobody/connections").await.refused(404);
+    let answer = root.delete(&format!("{path}?reason=audit")).await;
+    assert_eq!(answer.object(200), &json!({"closed": 2}));
+    for closed in [&one, &two] {
+        let reason = closed.connection.kill_switch().reason().expect("killed").to_string();
+        assert_eq!(reason, "closed by administrator \"root\": audit");
+    }
+    assert!(!bob.connection.kill_switch().is_fired());
 }

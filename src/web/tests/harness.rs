@@ -106,6 +106,7 @@ impl Server {
             login: Login::new(store.clone(), passwords, logging.logger().clone()),
             store,
             registry: actors.registry.clone(),
+            throughput: actors.throughput.clone(),
             quota: actors.quota.clone(),
             supervisor: actors.supervisor.clone(),
             metrics: Arc::new(Metrics::new().expect("metrics")),

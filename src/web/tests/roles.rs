@@ -292,6 +292,13 @@ async fn sessions_of_other_roles_are_neither_seen_nor_closed() {
         let answer = sam.delete(&format!("/api/v2/connections/{id}")).await;
         assert_eq!(answer.refused(404), missing.error().replace("SFTP_00_1", &id));
     }
+    let ids = json!([bob.session.id(), ghost.session.id(), bob.connection.id().to_string()]);
+    let body = json!({"action": "close", "connection_ids": ids});
+    let answer = sam.post("/api/v2/connections/bulk", body).await;
+    let results = answer.object(200).as_array().expect("a list");
+    assert!(results.iter().all(|result| result["status"] == json!(404)), "{results:?}");
+    sam.delete("/api/v2/users/bob/connections").await.refused(404);
+    sam.get("/api/v2/throughput").await.refused(403);
     assert!(!bob.connection.kill_switch().is_fired());
     assert!(!ghost.connection.kill_switch().is_fired());
     sam.delete(&format!("/api/v2/connections/{}", ann.session.id())).await.done(200);

@@ -176,6 +176,7 @@ impl Talk<'_> {
             // The client then keeps the bytes to itself.
             Err(error) => return self.report(path.as_bytes(), &error).await,
         };
+        upload.expect(size);
         self.acknowledge().await?;
         let written = self.receive_bytes(&upload, size).await?;
         let client_is_well = self.answer().await?;
