@@ -222,4 +222,63 @@ mod tests {
             assert!(size > 0 && size <= most, "{kind}: {size} bytes, at most {most}");
         }
     }
+
+    /// Contrast of two colours (WCAG 2.2, "contrast ratio").
+    fn contrast(one: u32, other: u32) -> f64 {
+        let luminance = |colour: u32| {
+            let channel = |shift: u32| {
+                let value = f64::from((colour >> shift) & 0xff) / 255.0;
+                if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * channel(16) + 0.7152 * channel(8) + 0.0722 * channel(0)
+        };
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    /// The light and the dark value of every colour of the style sheet.
+    fn colours() -> HashMap<String, [u32; 2]> {
+        let sheet = Embedded::get("css/tokens.css").expect("tokens").data;
+        let sheet = std::str::from_utf8(&sheet).expect("UTF-8");
+        let hex = |text: &str| {
+            let digits = text.trim().trim_start_matches('#');
+            let long = match digits.len() {
+                3 => digits.chars().flat_map(|digit| [digit, digit]).collect(),
+                _ => digits.to_owned(),
+            };
+            u32::from_str_radix(&long, 16).ok()
+        };
+        sheet
+            .lines()
+            .filter_map(|line| {
+                let (name, value) = line.trim().strip_prefix("--")?.split_once(": light-dark(")?;
+                let (light, dark) = value.trim_end_matches(");").split_once(',')?;
+                Some((name.to_owned(), [hex(light)?, hex(dark)?]))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn text_can_be_read_on_every_surface_in_both_themes() {
+        let colours = colours();
+        let surfaces = ["bg", "surface", "raised", "sunken", "hover", "selected"];
+        let texts = ["ink", "ink-2", "ink-3", "accent", "ok", "warn", "bad"];
+        let soft = [("ok", "ok-soft"), ("warn", "warn-soft"), ("bad", "bad-soft")];
+        let filled = [("on-accent", "accent"), ("accent", "accent-soft"), ("ink", "bad-soft")];
+        let on_surfaces = texts.iter().flat_map(|text| surfaces.map(|surface| (*text, surface)));
+        for (text, surface) in on_surfaces.chain(soft).chain(filled) {
+            for theme in [0, 1] {
+                let ratio = contrast(colours[text][theme], colours[surface][theme]);
+                assert!(ratio >= 4.5, "{text} on {surface}, theme {theme}: {ratio:.2}");
+            }
+        }
+        // Borders of inputs, and what is drawn (WCAG 2.2, 1.4.11).
+        for graphic in ["edge", "up", "down"] {
+            for (theme, surface) in [0, 1].into_iter().flat_map(|t| surfaces.map(|s| (t, s))) {
+                let ratio = contrast(colours[graphic][theme], colours[surface][theme]);
+                assert!(ratio >= 3.0, "{graphic} on {surface}, theme {theme}: {ratio:.2}");
+            }
+        }
+        assert!(contrast(0xffffff, colours["bad-fill"][1]) >= 4.5);
+    }
 }

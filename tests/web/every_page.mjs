@@ -1,0 +1,69 @@
+// Every page that the navigation leads to, and those that it does not: accessible in both
+// themes and widths, within the window, and quiet.
+import { accessible, admin, api, assert, fits, root, story } from "./lib.mjs";
+
+const shots = process.env.SFTPGO_TEST_SHOTS;
+
+// Something to show, with names that are not nice to pages.
+await api("POST", "/folders", { name: "projects", mapped_path: "/tmp/does-not-matter" });
+await api("POST", "/groups", { name: "design", description: "<b>bold</b>" });
+for (const [at, description] of ["Nightly statements", "<script>alert(1)</script>", "\u202Egnp.exe"].entries()) {
+  await api("POST", "/users", {
+    username: `user-${at}`, password: "a pass phrase", status: at === 1 ? 0 : 1, description,
+    home_dir: `/tmp/sftpgo-web-${at}`, permissions: { "/": ["list", "download"], "/in": ["*"] },
+    quota_size: 1_000_000_000, groups: [{ name: "design", type: 1 }],
+  });
+}
+
+async function pages(page) {
+  await page.goto(`${root}/web/admin`);
+  const links = await page.$$eval(".nav a", (anchors) => anchors.map((anchor) => anchor.href));
+  assert.ok(links.length >= 1);
+  const forms = [];
+  for (const link of links) {
+    await page.goto(link);
+    // The objects and empty forms that the page leads to, one of each kind.
+    const found = await page.$$eval("main a[href]", (anchors) => anchors.map((anchor) => anchor.href));
+    const kinds = new Map();
+    for (const href of found) {
+      const url = new URL(href);
+      if (!url.pathname.startsWith("/web/admin/") || /export|csv|json/.test(href)) continue;
+      const [, , , section, object = ""] = url.pathname.split("/");
+      kinds.set(`${section}/${object === "new" ? "new" : object && "object"}/${url.searchParams.get("tab") ?? ""}`, href);
+    }
+    forms.push(...kinds.values());
+  }
+  return [...new Set([...links, ...forms, `${root}/web/admin/profile`, `${root}/web/admin/two-factor`, `${root}/web/admin/goto?q=u`])];
+}
+
+await story(async ({ open }) => {
+  let seen = 0;
+  for (const [colorScheme, width, height] of [["light", 1280, 900], ["dark", 1280, 900], ["light", 390, 844], ["dark", 390, 844]]) {
+    const page = await open({ colorScheme, viewport: { width, height }, bypassCSP: true });
+    await page.goto(`${root}/web/admin/login`);
+    await accessible(page, `login ${colorScheme} ${width}`);
+    await page.signIn(admin.username, admin.password);
+    for (const url of await pages(page)) {
+      await page.goto(url);
+      const what = `${new URL(url).pathname}${new URL(url).search} ${colorScheme} ${width}`;
+      await accessible(page, what);
+      await fits(page, what);
+      assert.equal((await page.$$("h1")).length, 1, `${what} has one headline`);
+      if (shots) await page.screenshot({ path: `${shots}/${what.replaceAll(/[^a-z0-9]+/gi, "-")}.png`, fullPage: true });
+      seen += 1;
+    }
+    page.wellBehaved();
+  }
+  assert.ok(seen >= 12, `only ${seen} pages were seen`);
+});
+
+// The same with the policy of the pages in force: nothing is refused, as all is our own.
+await story(async ({ open }) => {
+  const page = await open();
+  await page.signIn();
+  for (const url of await pages(page)) {
+    await page.goto(url);
+    await page.waitForLoadState("load");
+  }
+  page.wellBehaved();
+});

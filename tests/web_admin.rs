@@ -1,0 +1,70 @@
+//! The web admin in a real browser: the stories are in `tests/web`.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::clients::has;
+use common::server::{ADMIN, ADMIN_PASSWORD, TestServer};
+
+/// Lets Chromium play the story of this name against the server.
+fn play(story: &str, server: &TestServer) {
+    let Some(modules) = node_modules() else { return };
+    let output = Command::new("node")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web").join(story))
+        .env("SFTPGO_TEST_NODE_MODULES", modules)
+        .env("SFTPGO_TEST_CHROMIUM", which("chromium"))
+        .env("SFTPGO_TEST_ROOT", format!("http://127.0.0.1:{}", server.http_port))
+        .env("SFTPGO_TEST_SFTP_PORT", server.sftp_port.to_string())
+        .env("SFTPGO_TEST_ADMIN", ADMIN)
+        .env("SFTPGO_TEST_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{story}:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Where `scripts/test` has put what the stories need; skips where there is none.
+fn node_modules() -> Option<String> {
+    if !has("node") || !has("chromium") {
+        return None;
+    }
+    let modules = std::env::var("SFTPGO_TEST_NODE_MODULES").ok();
+    let modules = modules.filter(|path| Path::new(path).join("playwright-core").is_dir());
+    if modules.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "playwright-core is missing: run scripts/test");
+        eprintln!("skipped: playwright-core is missing; scripts/test installs it");
+    }
+    modules
+}
+
+fn which(program: &str) -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.exists());
+    found.expect("has() has found it").display().to_string()
+}
+
+#[test]
+fn an_empty_server_is_set_up_in_the_browser() {
+    let server = TestServer::with(&[
+        ("DATA_PROVIDER__CREATE_DEFAULT_ADMIN", "false"),
+        ("HTTPD__SETUP__INSTALLATION_CODE", "only-for-me"),
+    ]);
+    play("set_up.mjs", &server);
+}
+
+#[test]
+fn people_sign_in_and_out_by_mouse_and_keys() {
+    play("sign_in.mjs", &TestServer::start());
+}
+
+#[test]
+fn every_page_is_accessible_fits_and_is_quiet() {
+    play("every_page.mjs", &TestServer::start());
+}
