@@ -296,6 +296,10 @@ impl Copying<'_> {
         }
         let reader = source.mount.storage.open_read(&source.path).await?;
         let size = reader.metadata().await?.size;
+        if self.purpose == Purpose::Copy {
+            // What is moved was there before, however large it is.
+            session.origin.limits.check_file_size(size)?;
+        }
         // What moves within one quota needs no room.
         let pays = self.purpose == Purpose::Copy || !work.source.has_same_owner(&target);
         let lease = match &target.mount.quota {
