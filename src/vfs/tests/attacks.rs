@@ -6,6 +6,8 @@
 //! that they deny, which no link may rename. `SFTPGO_ATTACK_ROUNDS` is the number of
 //! rounds of each of the tests; each round tries every operation.
 
+mod kinds;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
