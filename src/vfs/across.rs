@@ -70,7 +70,7 @@ impl Session {
             self.origin.require_alive()?;
             match step {
                 Step::Entered(_) | Step::Left(_) => {}
-                Step::Unreadable(error) => return Err(error),
+                Step::Unreadable(_, error) => return Err(error),
                 Step::Entries(_, entries) => {
                     let is_file = |entry: &&Entry| entry.metadata.kind == FileKind::File;
                     for entry in entries.iter().filter(is_file) {

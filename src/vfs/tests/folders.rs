@@ -732,7 +732,7 @@ fn a_scan_counts_the_home_and_private_folders_once() {
 
 /// A client can make paths longer than the system takes, by moving trees.
 #[test]
-fn a_scan_goes_as_deep_as_paths_can_be_named() {
+fn a_scan_that_cannot_read_everything_has_no_result() {
     run(async {
         use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
         let world = World::new(options());
@@ -746,8 +746,14 @@ fn a_scan_goes_as_deep_as_paths_can_be_named() {
             dir = openat(&dir, &*name, flags, Mode::empty()).unwrap();
         }
         let (progress, cancel) = (ScanProgress::default(), CancellationToken::new());
-        let scan = scan_user(client.user(), &world.services, 0, &progress, &cancel).await.unwrap();
-        assert_eq!((scan.size, scan.files), (1, 1));
+        let scan = async || scan_user(client.user(), &world.services, 0, &progress, &cancel).await;
+        let error = scan().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidPath);
+        assert!(error.context().starts_with("list /ddd"), "{error}");
         assert!(progress.directories() > 15, "{}", progress.directories());
+        std::fs::rename(world.home().join(&name).join(&name), world.dir.path().join("away"))
+            .unwrap();
+        let found = scan().await.unwrap();
+        assert_eq!((found.size, found.files), (1, 1));
     });
 }
