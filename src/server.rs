@@ -17,13 +17,13 @@ use actors::hooks::HooksConfig;
 use actors::ports::{BoxError, HookRunner, Verdict};
 use actors::quota::QuotaConfig;
 use actors::registry::RegistryConfig;
-use actors::{Actors, Ports, Supervisor, SupervisorConfig};
+use actors::{AccountId, Actors, Ports, Supervisor, SupervisorConfig};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Login, OneTimePasswords, Passwords};
 use crate::cli::{Command, InitProviderOptions, LoadDataFlags, QuotaScan, ServeOptions};
-use crate::config::{self, Config, ConfigDir, DataProviderConfig, Loaded};
+use crate::config::{self, Config, ConfigDir, DataProviderConfig, Loaded, TrackQuota};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{HttpClient, KeyboardHook, Programs};
 use crate::logging::{self, LogControl, Logging};
@@ -33,8 +33,10 @@ use crate::protocol::ssh::server::{BindRequest, Parts, Service};
 use crate::provider::backup::{self, LoadMode};
 use crate::provider::{Page, Store};
 use crate::version;
+use crate::vfs::scans::Scans;
 use crate::vfs::{VfsOptions, VfsServices, leftovers};
 use crate::web::{self, WebContext, WebHandle};
+use scanner::Scanner;
 use signals::{Signal, Signals};
 
 /// Carries out what the command line asks for.
@@ -133,7 +135,11 @@ async fn serve_until_stopped(
     if ssh.facts().bindings.is_empty() && !has_http {
         return Err(Error::invalid("no service is enabled: every binding has port 0"));
     }
-    scan_after_load(&core, options.load_data_scan).await?;
+    if config.data_provider.track_quota != TrackQuota::Off {
+        request_scans(&core, options.load_data_scan).await?;
+        // Also those that the last stop, or a crash, has interrupted.
+        core.scans.work_off();
+    }
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     slog::info!(service_log, "started");
 
@@ -194,12 +200,11 @@ async fn load_dump(core: &Core, flags: &LoadDataFlags) -> Result<()> {
     Ok(())
 }
 
-/// Counts the files of the accounts just loaded, in the background.
-async fn scan_after_load(core: &Core, which: QuotaScan) -> Result<()> {
+/// Notes which accounts are to be scanned after they were loaded.
+async fn request_scans(core: &Core, which: QuotaScan) -> Result<()> {
     if which == QuotaScan::Nobody {
         return Ok(());
     }
-    let scanner = core.scanner();
     let mut page = Page { limit: Page::MAX_LIMIT, ..Page::default() };
     loop {
         let users = core.store.users(page).await?;
@@ -212,7 +217,7 @@ async fn scan_after_load(core: &Core, which: QuotaScan) -> Result<()> {
             let Some(account) = core.store.effective_user(&user.username).await? else { continue };
             let user = account.user;
             if which == QuotaScan::Everybody || user.has_quota() {
-                scanner.scan_in_background(&core.actors.quota, user, &core.log).await;
+                core.scans.request(&AccountId::user(user.username.as_str())).await?;
             }
         }
     }
@@ -224,11 +229,11 @@ struct Core {
     login: Login,
     actors: Actors,
     vfs: VfsServices,
+    scans: Scans,
     metrics: Arc<Metrics>,
     log: slog::Logger,
     /// None when nothing is logged.
     log_control: Option<LogControl>,
-    started_unix_secs: i64,
     /// Cancelled when the server stops.
     stop: CancellationToken,
 }
@@ -278,24 +283,18 @@ impl Core {
             metrics.clone(),
             log.clone(),
         );
+        let stop = CancellationToken::new();
+        let scans = Scans::new(
+            store.clone(),
+            actors.quota.clone(),
+            Arc::new(Scanner::new(vfs.clone(), started_unix_secs, stop.clone())),
+            tokio::runtime::Handle::current(),
+            &log,
+        );
         let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"))
             .with_clock(common.tz.clock())
             .with_one_time(OneTimePasswords::new(&config.mfa));
-        Ok(Self {
-            store,
-            login,
-            actors,
-            vfs,
-            metrics,
-            log,
-            log_control,
-            started_unix_secs,
-            stop: CancellationToken::new(),
-        })
-    }
-
-    fn scanner(&self) -> scanner::Scanner {
-        scanner::Scanner::new(self.vfs.clone(), self.started_unix_secs, self.stop.clone())
+        Ok(Self { store, login, actors, vfs, scans, metrics, log, log_control, stop })
     }
 
     fn start_ssh(
@@ -350,10 +349,9 @@ impl Core {
             track_quota: config.data_provider.track_quota,
             backups_path: config_dir.resolve(&config.data_provider.backups_path),
             facts: Arc::new(facts::Facts::new(ssh)),
-            scanner: Arc::new(self.scanner()),
+            scans: self.scans.clone(),
             version: facts::version(),
             started: std::time::Instant::now(),
-            background: tokio::runtime::Handle::current(),
         };
         web::start(WebContext {
             httpd: config.httpd.clone(),

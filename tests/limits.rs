@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::TestServer;
 use common::clients::{has, public_key, text};
+use common::raw_sftp::{CREATE, FAILURE, OK, READ, RawSftp, Reply, WRITE};
 use common::server::eventually;
 use serde_json::{Value, json};
 
@@ -147,6 +148,55 @@ fn the_largest_file_is_a_limit_for_new_and_resumed_files() {
         assert!(!server.home("alice").join("over").exists(), "mode {mode}");
         fs::write(server.home("alice").join("over"), vec![1; 900_000]).unwrap();
         assert!(!server.sftp("alice", &format!("reput {l}/over\n")).status.success());
+    }
+}
+
+#[tokio::test]
+async fn copies_within_the_server_keep_to_the_largest_file() {
+    let server = TestServer::with(&[("SFTPD__ENABLED_SSH_COMMANDS", "*")]);
+    let filters = json!({"max_upload_file_size": 1_000_000});
+    let folder = json!({"name": "shared", "mapped_path": server.dir().join("shared")});
+    assert_eq!(server.api().post("/folders", &folder).0, 201);
+    let mount = json!([{"name": "shared", "virtual_path": "/m"}]);
+    let changes =
+        json!({"public_keys": [public_key()], "filters": filters, "virtual_folders": mount});
+    server.add_user("alice", changes);
+    let home = server.home("alice");
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("fits"), vec![1; 1_000_000]).unwrap();
+    fs::write(home.join("over"), vec![1; 1_000_001]).unwrap();
+    let shared = server.dir().join("shared");
+
+    let mut client = RawSftp::login(server.sftp_port, "alice").await;
+    for (from, to, want) in
+        [("/fits", "/m/fits", OK), ("/over", "/m/over", FAILURE), ("/over", "/over-again", FAILURE)]
+    {
+        let Reply::Handle(source) = client.open(from, READ).await else { panic!("{from}") };
+        let Reply::Handle(target) = client.open(to, WRITE | CREATE).await else { panic!("{to}") };
+        assert_eq!(client.copy_data(&source, &target).await.code(), want, "{from} to {to}");
+        client.close(&target).await;
+        client.close(&source).await;
+    }
+    assert_eq!(fs::metadata(shared.join("fits")).unwrap().len(), 1_000_000);
+    for left in [shared.join("over"), home.join("over-again")] {
+        assert!(!left.exists(), "{}", left.display());
+    }
+    if !has("ssh") {
+        return;
+    }
+    let copy = |to: &str| {
+        let port = server.sftp_port.to_string();
+        let command = format!("sftpgo-copy over {to}");
+        let ssh = std::process::Command::new("ssh")
+            .args(server.ssh_options())
+            .args(["-T", "-p", &port, "alice@127.0.0.1", &command])
+            .output();
+        text(&ssh.unwrap())
+    };
+    for to in ["again", "m/again"] {
+        let said = copy(to);
+        assert!(said.contains("quota") || said.contains("space"), "{said}");
+        assert!(!home.join("again").exists() && !shared.join("again").exists());
     }
 }
 

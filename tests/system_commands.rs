@@ -354,6 +354,32 @@ fn the_quota_ends_rsync_and_is_measured_afterwards() {
 }
 
 #[test]
+fn what_rsync_brings_counts_also_where_nothing_can_be_measured() {
+    if !has("rsync") || !has("ssh") {
+        return;
+    }
+    let (server, local) = ready(json!({"quota_size": 1_000_000}));
+    // Deeper than a path can be long, as a client can make it by moving directories.
+    let home = server.home("alice");
+    let deep = vec!["d".repeat(200); 12].join("/");
+    for dir in ["a", "b"] {
+        fs::create_dir_all(home.join(dir).join(&deep)).unwrap();
+    }
+    fs::rename(home.join("b"), home.join("a").join(&deep).join("b")).unwrap();
+    let noise: Vec<u8> =
+        (0..400_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    fs::write(local.path().join("noise"), noise).unwrap();
+    for name in ["one", "two"] {
+        rsync_ok(&server, &[&shown(&local.path().join("noise")), &format!("host:{name}")]);
+    }
+    eventually("the usage", || {
+        let user = server.api().get("/users/alice").1;
+        user["used_quota_size"].as_u64().is_some_and(|size| size >= 800_000)
+    });
+    rsync_fails(&server, &[&shown(&local.path().join("noise")), "host:three"], "space limit");
+}
+
+#[test]
 fn programs_run_as_the_account() {
     if !has("rsync") || !has("ssh") || !has("git") {
         return;

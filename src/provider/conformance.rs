@@ -355,6 +355,41 @@ fn usage_adds_up_and_never_goes_below_zero() {
 }
 
 #[test]
+fn a_requested_scan_is_noted_until_it_is_done_or_its_account_is_gone() {
+    on_every_provider(|provider| {
+        let names = ["a", "b", "c"];
+        for name in names {
+            provider.add_user(&user(name)).unwrap();
+            provider.add_folder(&folder(name)).unwrap();
+        }
+        let all = |limit| provider.requested_scans(None, limit).unwrap();
+        assert_eq!(all(10), []);
+        let [a, b, c] = names.map(AccountId::user);
+        let [fa, fb, fc] = names.map(AccountId::folder);
+        for account in [&fc, &a, &c, &fa, &a, &AccountId::user("nobody")] {
+            provider.request_scan(account, 1000).unwrap();
+        }
+        // A clock that is not set yet is no reason to forget it.
+        provider.request_scan(&fb, 0).unwrap();
+        let want = [a.clone(), c.clone(), fa.clone(), fb.clone(), fc.clone()];
+        assert_eq!(all(10), want);
+        assert_eq!(all(2), want[..2]);
+        for (at, after) in want.iter().enumerate() {
+            assert_eq!(provider.requested_scans(Some(after), 10).unwrap(), want[at + 1..]);
+        }
+        assert_eq!(provider.requested_scans(Some(&b), 1).unwrap(), std::slice::from_ref(&c));
+        provider.scan_done(&c).unwrap();
+        provider.delete_folder("b").unwrap();
+        provider.update_user(&user("a")).unwrap();
+        provider.set_usage(&a, Usage::default()).unwrap();
+        assert_eq!(all(10), [a.clone(), fa, fc]);
+        provider.delete_user("a").unwrap();
+        provider.add_user(&user("a")).unwrap();
+        assert!(!all(10).contains(&a));
+    });
+}
+
+#[test]
 fn what_was_transferred_adds_up_and_never_goes_below_zero() {
     on_every_provider(|provider| {
         let (bob, nobody) = (AccountId::user("bob"), AccountId::user("nobody"));

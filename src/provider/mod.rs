@@ -154,6 +154,12 @@ pub trait UsageCounters: Send + Sync {
     fn transferred(&self, account: &AccountId) -> Result<Transferred>;
     /// Adds all deltas or none; no counter goes below zero.
     fn add_transferred(&self, deltas: &[(AccountId, TransferredDelta)]) -> Result<()>;
+    /// Notes when a quota scan was asked for.
+    fn request_scan(&self, account: &AccountId, now_unix_ms: i64) -> Result<()>;
+    /// None is wanted any more.
+    fn scan_done(&self, account: &AccountId) -> Result<()>;
+    /// The first accounts after `after` with a scan to be done, in their order.
+    fn requested_scans(&self, after: Option<&AccountId>, limit: u32) -> Result<Vec<AccountId>>;
 }
 
 /// Everything at once: for dumps and for loading them.

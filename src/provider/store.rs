@@ -2,6 +2,7 @@
 //! database blocks.
 
 mod roles;
+mod scans;
 mod second_factor;
 
 use std::collections::BTreeSet;

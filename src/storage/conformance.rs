@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Atomicity, Ended, FileKind, FileTime, Metadata, Partial, SetAttributes, Storage, WriteHandle,
-    WriteMode,
+    Atomicity, Ended, FileKind, FileTime, Kinds, Metadata, Partial, RenameMode, SetAttributes,
+    Storage, WriteHandle, WriteMode,
 };
 use crate::error::{ErrorKind, Result};
 use crate::paths::StoragePath;
@@ -22,6 +22,7 @@ pub async fn run(storage: Arc<dyn Storage>) {
     exclusive_creation_refuses_an_existing_file(storage).await;
     truncation_starts_empty_and_tells_the_old_size(storage).await;
     removing_tells_what_was_removed(storage).await;
+    renaming_leaves_other_kinds_alone(storage).await;
     renaming_replaces_files_only(storage).await;
     listing_comes_in_batches_and_is_complete(storage).await;
     names_are_bytes(storage).await;
@@ -43,6 +44,11 @@ pub async fn run(storage: Arc<dyn Storage>) {
         links_lead_to_files_beneath_the_root_only(storage).await;
     }
 }
+
+/// A rename of anything, which may take the place of a file.
+pub const REPLACE: RenameMode = RenameMode { replace: true, kinds: Kinds::ALL };
+/// The same, onto a free name.
+const KEEP: RenameMode = RenameMode { replace: false, ..REPLACE };
 
 pub fn path(text: &str) -> StoragePath {
     StoragePath::new(text)
@@ -157,7 +163,10 @@ async fn missing_files_are_not_found(storage: &dyn Storage) {
         assert_eq!(kind_of(storage.lstat(&missing).await), ErrorKind::NotFound);
         assert_eq!(kind_of(storage.open_read(&missing).await), ErrorKind::NotFound);
         assert_eq!(kind_of(storage.remove_file(&missing).await), ErrorKind::NotFound);
-        assert_eq!(kind_of(storage.rename(&missing, &path("x"), true).await), ErrorKind::NotFound);
+        assert_eq!(
+            kind_of(storage.rename(&missing, &path("x"), REPLACE).await),
+            ErrorKind::NotFound
+        );
         for atomic in [Atomicity::Direct, Atomicity::Atomic] {
             let how = WriteMode { create: false, ..new_file(atomic) };
             assert_eq!(kind_of(storage.open_write(&missing, how).await), ErrorKind::NotFound);
@@ -204,31 +213,52 @@ async fn renaming_replaces_files_only(storage: &dyn Storage) {
     fresh_dir(storage, "rename").await;
     put(storage, "rename/a", b"first").await.unwrap();
     put(storage, "rename/b", b"second one").await.unwrap();
-    let replaced = storage.rename(&path("rename/a"), &path("rename/b"), true).await.unwrap();
+    let replaced = storage.rename(&path("rename/a"), &path("rename/b"), REPLACE).await.unwrap();
     assert_eq!(replaced.unwrap().size, 10);
     assert_eq!(get(storage, "rename/b").await.unwrap(), b"first");
     assert_eq!(kind_of(storage.stat(&path("rename/a")).await), ErrorKind::NotFound);
-    assert_eq!(storage.rename(&path("rename/b"), &path("rename/c"), true).await.unwrap(), None);
+    assert_eq!(storage.rename(&path("rename/b"), &path("rename/c"), REPLACE).await.unwrap(), None);
     put(storage, "rename/taken", b"x").await.unwrap();
-    let refused = storage.rename(&path("rename/c"), &path("rename/taken"), false).await;
+    let refused = storage.rename(&path("rename/c"), &path("rename/taken"), KEEP).await;
     assert_eq!(kind_of(refused), ErrorKind::AlreadyExists);
-    storage.rename(&path("rename/c"), &path("rename/free"), false).await.unwrap();
-    storage.rename(&path("rename/free"), &path("rename/c"), false).await.unwrap();
+    storage.rename(&path("rename/c"), &path("rename/free"), KEEP).await.unwrap();
+    storage.rename(&path("rename/free"), &path("rename/c"), KEEP).await.unwrap();
     // A name in its own place stays there.
-    assert_eq!(storage.rename(&path("rename/c"), &path("rename/c"), true).await.unwrap(), None);
+    assert_eq!(storage.rename(&path("rename/c"), &path("rename/c"), REPLACE).await.unwrap(), None);
     if storage.capabilities().directories {
         storage.create_dir(&path("rename/dir"), 0o755, None).await.unwrap();
-        let refused = storage.rename(&path("rename/c"), &path("rename/dir"), true).await;
+        let refused = storage.rename(&path("rename/c"), &path("rename/dir"), REPLACE).await;
         assert_eq!(kind_of(refused), ErrorKind::IsADirectory);
         storage.create_dir(&path("rename/other"), 0o755, None).await.unwrap();
-        let refused = storage.rename(&path("rename/other"), &path("rename/dir"), true).await;
+        let refused = storage.rename(&path("rename/other"), &path("rename/dir"), REPLACE).await;
         assert_eq!(kind_of(refused), ErrorKind::IsADirectory);
-        storage.rename(&path("rename/other"), &path("rename/moved"), true).await.unwrap();
+        storage.rename(&path("rename/other"), &path("rename/moved"), REPLACE).await.unwrap();
         assert_eq!(get(storage, "rename/c").await.unwrap(), b"first");
         for (from, to) in [("", "rename/x"), ("rename/c", "")] {
-            let refused = storage.rename(&path(from), &path(to), true).await;
+            let refused = storage.rename(&path(from), &path(to), REPLACE).await;
             assert_eq!(kind_of(refused), ErrorKind::PermissionDenied, "{from} -> {to}");
         }
+    }
+}
+
+async fn renaming_leaves_other_kinds_alone(storage: &dyn Storage) {
+    fresh_dir(storage, "kinds").await;
+    put(storage, "kinds/file", b"x").await.unwrap();
+    let (file, dir, to) = (path("kinds/file"), path("kinds/dir"), path("kinds/to"));
+    let only = |kinds| RenameMode { kinds, ..KEEP };
+    let none = Kinds { files: false, links: false, directories: false };
+    let files = only(Kinds { files: true, ..none });
+    let refused = storage.rename(&file, &to, only(Kinds::DIRECTORIES)).await;
+    assert_eq!(kind_of(refused), ErrorKind::PermissionDenied);
+    storage.rename(&file, &to, files).await.unwrap();
+    storage.rename(&to, &file, RenameMode { replace: true, ..files }).await.unwrap();
+    if storage.capabilities().directories {
+        storage.create_dir(&dir, 0o755, None).await.unwrap();
+        storage.create_dir(&path("kinds/dir/inside"), 0o755, None).await.unwrap();
+        let refused = storage.rename(&dir, &to, files).await;
+        assert_eq!(kind_of(refused), ErrorKind::PermissionDenied);
+        storage.rename(&dir, &to, only(Kinds::DIRECTORIES)).await.unwrap();
+        assert!(storage.lstat(&path("kinds/to/inside")).await.is_ok());
     }
 }
 
@@ -520,7 +550,7 @@ async fn links_lead_to_files_beneath_the_root_only(storage: &dyn Storage) {
     handle.abort(Partial::Discard).await.unwrap();
     assert_eq!(kind_of(storage.stat(&path("links/dir/later")).await), ErrorKind::NotFound);
     // Removing and renaming act on the link.
-    storage.rename(&path("links/good"), &path("links/renamed"), true).await.unwrap();
+    storage.rename(&path("links/good"), &path("links/renamed"), REPLACE).await.unwrap();
     assert_eq!(storage.remove_file(&path("links/renamed")).await.unwrap().kind, FileKind::Symlink);
     assert!(storage.stat(&path("links/dir/a")).await.is_ok());
     storage.remove_file(&path("links/good-dir")).await.unwrap();

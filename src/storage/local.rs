@@ -16,6 +16,7 @@ mod pace;
 #[cfg(test)]
 mod races;
 mod root;
+pub(crate) mod selective;
 #[cfg(test)]
 mod tests;
 
@@ -39,11 +40,12 @@ use self::handle::{Destination, Opened, Reader, Writer};
 pub use self::on_demand::OnDemand;
 use self::pace::Pace;
 use self::root::Root;
+use self::selective::rename_only;
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::StoragePath;
 use crate::storage::{
-    Atomicity, Capabilities, EntryStream, FileKind, Metadata, ReadHandle, SetAttributes, Space,
-    Storage, WriteHandle, WriteMode,
+    Atomicity, Capabilities, EntryStream, FileKind, Metadata, ReadHandle, RenameMode,
+    SetAttributes, Space, Storage, WriteHandle, WriteMode,
 };
 
 /// Opening must neither wait for a pipe's other end nor make a terminal ours.
@@ -363,12 +365,11 @@ impl Storage for LocalStorage {
         &self,
         from: &StoragePath,
         to: &StoragePath,
-        replace: bool,
+        how: RenameMode,
     ) -> Result<Option<Metadata>> {
         require_name(to)?;
         let to = to.clone();
-        self.offload(from, "rename", move |root, from| rename_beneath(root, from, &to, replace))
-            .await
+        self.offload(from, "rename", move |root, from| rename_beneath(root, from, &to, how)).await
     }
 
     async fn rename_into(
@@ -376,14 +377,14 @@ impl Storage for LocalStorage {
         from: &StoragePath,
         target: &dyn Storage,
         to: &StoragePath,
-        replace: bool,
+        how: RenameMode,
     ) -> Result<Option<Option<Metadata>>> {
         let Some(target) = target.as_local().await? else { return Ok(None) };
         require_name(to)?;
         let to = to.clone();
         let renamed = self.offload(from, "rename", move |root, from| {
             let (from, to) = (root.place(from)?, target.root.place(&to)?);
-            let renamed = rename_place(&from, &to, replace);
+            let renamed = rename_place(&from, &to, how);
             match renamed {
                 Err(Errno::XDEV) => Ok(None),
                 result => result.map(Some),
@@ -581,11 +582,11 @@ fn rename_beneath(
     root: &Root,
     from: &StoragePath,
     to: &StoragePath,
-    replace: bool,
+    how: RenameMode,
 ) -> Result<Option<Metadata>, Errno> {
     let (from, to) = (root.place(from)?, root.place(to)?);
-    match rename_place(&from, &to, replace) {
-        Err(Errno::XDEV) => move_across(&from, &to, replace),
+    match rename_place(&from, &to, how) {
+        Err(Errno::XDEV) => move_across(&from, &to, how),
         result => result,
     }
 }
@@ -593,14 +594,16 @@ fn rename_beneath(
 fn rename_place(
     from: &root::Place<'_>,
     to: &root::Place<'_>,
-    replace: bool,
+    how: RenameMode,
 ) -> Result<Option<Metadata>, Errno> {
     let from = (from.directory.as_fd(), &from.name[..]);
     let to = (to.directory.as_fd(), &to.name[..]);
-    if replace {
-        return atomic::rename_replacing(from, to);
-    }
-    rename_without_replacing(from, to).map(|()| None)
+    rename_only(how.kinds, from, to, |from| {
+        if how.replace {
+            return atomic::rename_replacing(from, to);
+        }
+        rename_without_replacing(from, to).map(|()| None)
+    })
 }
 
 fn rename_without_replacing(from: Name<'_>, to: Name<'_>) -> Result<(), Errno> {
@@ -629,9 +632,12 @@ fn require_absent((directory, name): Name<'_>) -> Result<(), Errno> {
 fn move_across(
     from: &root::Place<'_>,
     to: &root::Place<'_>,
-    replace: bool,
+    how: RenameMode,
 ) -> Result<Option<Metadata>, Errno> {
-    if !replace {
+    if !how.kinds.files {
+        return Err(Errno::OPNOTSUPP);
+    }
+    if !how.replace {
         require_absent((to.directory.as_fd(), &to.name))?;
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | CAREFULLY;

@@ -131,6 +131,41 @@ pub struct WriteMode {
     pub owner: Option<(u32, u32)>,
 }
 
+/// Kinds of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kinds {
+    /// Regular files, and whatever is neither a link nor a directory.
+    pub files: bool,
+    pub links: bool,
+    pub directories: bool,
+}
+
+impl Kinds {
+    /// Everything.
+    pub const ALL: Self = Self { files: true, links: true, directories: true };
+    /// Directories alone.
+    pub const DIRECTORIES: Self = Self { files: false, links: false, directories: true };
+
+    /// Whether `kind` is one of them.
+    pub fn has(self, kind: FileKind) -> bool {
+        match kind {
+            FileKind::File | FileKind::Other => self.files,
+            FileKind::Symlink => self.links,
+            FileKind::Directory => self.directories,
+        }
+    }
+}
+
+/// What a rename may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenameMode {
+    /// An existing file gives way.
+    pub replace: bool,
+    /// What may be renamed. It counts what the object is at that moment, whatever had
+    /// its name before; as far as the storage can know.
+    pub kinds: Kinds,
+}
+
 /// What an aborted write does with the bytes it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Partial {
@@ -271,12 +306,13 @@ pub trait Storage: Send + Sync + Debug {
     /// An empty directory.
     async fn remove_dir(&self, path: &StoragePath) -> Result<()>;
     /// With `replace` an existing file gives way, and its last metadata is the
-    /// result; without, it is `AlreadyExists`. Onto a directory is `IsADirectory`.
+    /// result; without, it is `AlreadyExists`. Onto a directory is `IsADirectory`. An
+    /// object that is none of the kinds is `PermissionDenied`, and stays.
     async fn rename(
         &self,
         from: &StoragePath,
         to: &StoragePath,
-        replace: bool,
+        how: RenameMode,
     ) -> Result<Option<Metadata>>;
     /// As [`Storage::rename`], but into another storage, where both can do that as
     /// quickly as within one; `None` where they cannot, and then nothing was done.
@@ -285,7 +321,7 @@ pub trait Storage: Send + Sync + Debug {
         _from: &StoragePath,
         _target: &dyn Storage,
         _to: &StoragePath,
-        _replace: bool,
+        _how: RenameMode,
     ) -> Result<Option<Option<Metadata>>> {
         Ok(None)
     }

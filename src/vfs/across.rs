@@ -9,9 +9,9 @@ use super::policy::Operation;
 use super::relocate::{Purpose, Relocation};
 use super::session::Session;
 use super::walk::{Step, StorageTree, Walk};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::paths::VirtualPath;
-use crate::storage::{Entry, FileKind, Metadata};
+use crate::storage::{Entry, FileKind, Kinds, Metadata, RenameMode};
 
 impl Session {
     /// Moves a file or a directory into another mount: at once where both are on one
@@ -19,9 +19,19 @@ impl Session {
     ///
     /// # Errors
     /// As for copies; in addition `Conflict` for what changed while it was moved.
-    pub(super) async fn rename_across(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
+    pub(super) async fn rename_across(
+        &self,
+        from: &VirtualPath,
+        to: &VirtualPath,
+        kinds: Kinds,
+    ) -> Result<()> {
         let work = self.examine(from, to).await?;
-        if work.is_same || self.rename_at_once(&work).await? {
+        // Looked up again, and from here on it must stay what it is.
+        if !kinds.has(work.found.kind) {
+            let context = format!("{from} may not be renamed to {to}");
+            return Err(Error::new(ErrorKind::PermissionDenied, context));
+        }
+        if work.is_same || self.rename_at_once(&work, kinds).await? {
             // As the system does it with two names of one file: nothing.
             return Ok(());
         }
@@ -29,7 +39,7 @@ impl Session {
     }
 
     /// False where that is not possible, and then nothing was done.
-    async fn rename_at_once(&self, work: &Relocation) -> Result<bool> {
+    async fn rename_at_once(&self, work: &Relocation, kinds: Kinds) -> Result<bool> {
         let Relocation { to, source, target, found, .. } = work;
         if !is_on_one_device(found, target).await {
             return Ok(false);
@@ -44,9 +54,9 @@ impl Session {
             _ if changes_owner => None,
             _ => Some(UsageDelta::default()),
         };
-        let may_replace = self.may(Operation::ReplaceByRename(to));
+        let how = RenameMode { replace: self.may(Operation::ReplaceByRename(to)), kinds };
         let (origin, work) = (self.origin.clone(), work.clone());
-        to_its_end(async move { rename_counted(&origin, &work, measured, may_replace).await }).await
+        to_its_end(async move { rename_counted(&origin, &work, measured, how).await }).await
     }
 
     /// As [`measure_file`] for all files of a directory.
@@ -60,7 +70,7 @@ impl Session {
             self.origin.require_alive()?;
             match step {
                 Step::Entered(_) | Step::Left(_) => {}
-                Step::Unreadable(error) => return Err(error),
+                Step::Unreadable(_, error) => return Err(error),
                 Step::Entries(_, entries) => {
                     let is_file = |entry: &&Entry| entry.metadata.kind == FileKind::File;
                     for entry in entries.iter().filter(is_file) {
@@ -84,7 +94,7 @@ async fn rename_counted(
     origin: &Origin,
     work: &Relocation,
     measured: Option<UsageDelta>,
-    may_replace: bool,
+    how: RenameMode,
 ) -> Result<bool> {
     let Relocation { source, target, .. } = work;
     let turns = origin.services.ledger.turns(&[source, target]).await;
@@ -106,8 +116,7 @@ async fn rename_counted(
         Some(_) | None => None,
     };
     let storage = &source.mount.storage;
-    let renamed =
-        storage.rename_into(&source.path, &*target.mount.storage, &target.path, may_replace);
+    let renamed = storage.rename_into(&source.path, &*target.mount.storage, &target.path, how);
     let Some(replaced) = renamed.await? else { return Ok(false) };
     if let Some(replaced) = &replaced {
         origin.settle_gone(target, replaced);

@@ -26,6 +26,7 @@ mod remove;
 mod remove_tree;
 mod rename;
 pub mod scan;
+pub mod scans;
 mod screen;
 mod session;
 mod space;

@@ -213,7 +213,7 @@ impl Copying<'_> {
         while let Some(step) = walk.next().await? {
             self.require_wanted()?;
             match step {
-                Step::Unreadable(error) => return Err(error),
+                Step::Unreadable(_, error) => return Err(error),
                 Step::Entered(dir) => {
                     let found = self.directory(&dir).await?;
                     let place = work.target_place(&dir);
@@ -296,6 +296,10 @@ impl Copying<'_> {
         }
         let reader = source.mount.storage.open_read(&source.path).await?;
         let size = reader.metadata().await?.size;
+        if self.purpose == Purpose::Copy {
+            // What is moved was there before, however large it is.
+            session.origin.limits.check_file_size(size)?;
+        }
         // What moves within one quota needs no room.
         let pays = self.purpose == Purpose::Copy || !work.source.has_same_owner(&target);
         let lease = match &target.mount.quota {
@@ -484,7 +488,7 @@ impl RelocationEnd {
         let mut first = Ok(());
         while let Some(step) = walk.next().await? {
             let done = match step {
-                Step::Unreadable(error) => Err(error),
+                Step::Unreadable(_, error) => Err(error),
                 Step::Entered(dir) => {
                     let open = SetAttributes { mode: Some(0o700), ..SetAttributes::default() };
                     drop(storage.set_attributes(&target.path.below(&dir), open).await);
@@ -532,7 +536,7 @@ impl RelocationEnd {
         let (mut first, mut staying) = (Ok(()), 0_u64);
         while let Some(step) = walk.next().await? {
             let done = match step {
-                Step::Unreadable(error) => Err(error),
+                Step::Unreadable(_, error) => Err(error),
                 Step::Entered(_) => Ok(()),
                 Step::Entries(dir, entries) => {
                     let mut done = Ok(());

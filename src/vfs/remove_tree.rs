@@ -70,7 +70,7 @@ impl Session {
             self.origin.require_alive()?;
             match step {
                 Step::Entered(_) => {}
-                Step::Unreadable(error) => return Err(error),
+                Step::Unreadable(_, error) => return Err(error),
                 Step::Entries(dir, entries) => {
                     let dir = VirtualPath::resolve(root, dir.as_bytes());
                     for entry in entries {

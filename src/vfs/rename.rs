@@ -11,7 +11,7 @@ use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging;
 use crate::paths::VirtualPath;
-use crate::storage::FileKind;
+use crate::storage::{FileKind, Kinds, RenameMode};
 
 impl Session {
     /// Renames, replacing an existing file. Onto a directory is `IsADirectory`. From
@@ -25,13 +25,18 @@ impl Session {
         // What it is matters only where the answers differ; and who may rename
         // nothing here does not learn what exists.
         let rename = |what| self.decide(Operation::Rename(what, from, to));
-        let answers = [Renamed::File, Renamed::Symlink, Renamed::Directory].map(rename);
-        if answers.iter().all(Result::is_err) {
+        let kinds = Kinds {
+            files: rename(Renamed::File).is_ok(),
+            links: rename(Renamed::Symlink).is_ok(),
+            directories: rename(Renamed::Directory).is_ok(),
+        };
+        if !kinds.files && !kinds.links && !kinds.directories {
             return rename(Renamed::File);
         }
         let (source, target) = (self.mounts.resolve(from), self.mounts.resolve(to));
         let storage = &source.mount.storage;
-        if answers.iter().any(Result::is_err) {
+        if kinds != Kinds::ALL {
+            // For the reason alone: by the time it is renamed, it may be another thing.
             rename(match storage.lstat(&source.path).await?.kind {
                 FileKind::Directory => Renamed::Directory,
                 FileKind::Symlink => Renamed::Symlink,
@@ -39,9 +44,9 @@ impl Session {
             })?;
         }
         if source.is_in_same_mount(&target) {
-            self.rename_within(to, &source, &target).await?;
+            self.rename_within(to, &source, &target, kinds).await?;
         } else {
-            self.rename_across(from, to).await?;
+            self.rename_across(from, to, kinds).await?;
         }
         let command = Command::new(logging::Operation::Rename, started, from, &source);
         self.origin
@@ -59,6 +64,7 @@ impl Session {
         to: &VirtualPath,
         source: &Resolved,
         target: &Resolved,
+        kinds: Kinds,
     ) -> Result<()> {
         let may_replace = self.may(Operation::ReplaceByRename(to));
         let origin = self.origin.clone();
@@ -66,7 +72,8 @@ impl Session {
         let renamed = to_its_end(async move {
             let turn = origin.services.ledger.turns(&[&target]).await;
             let storage = &source.mount.storage;
-            let replaced = storage.rename(&source.path, &target.path, may_replace).await?;
+            let how = RenameMode { replace: may_replace, kinds };
+            let replaced = storage.rename(&source.path, &target.path, how).await?;
             if let Some(replaced) = replaced {
                 origin.settle_gone(&target, &replaced);
             }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Folder, User};
 use crate::paths::StoragePath;
 use crate::storage::local::LocalStorage;
-use crate::storage::{Entry, FileKind, Storage};
+use crate::storage::{Entry, FileKind, Metadata, Storage};
 
 /// What a scan needs besides what is scanned.
 struct Scanning<'s> {
@@ -25,7 +25,7 @@ struct Scanning<'s> {
 }
 
 /// Counts the regular files below the user's home and in its private folders; links
-/// are not followed. A directory that does not exist yet stores nothing, and a
+/// are not followed. A home or folder that does not exist yet stores nothing, and a
 /// private folder that lies inside the home, or in another one, counts once. The home
 /// counts as it is on disk, also what is hidden beneath a mount point.
 ///
@@ -35,7 +35,7 @@ struct Scanning<'s> {
 /// modified before `started_unix_secs`, are removed.
 ///
 /// Memory and open directories are bounded, see [`Walk`]. `cancel` ends it with
-/// `Aborted`.
+/// `Aborted`, and what cannot be read with its error: there is no result then.
 pub async fn scan_user(
     user: &User,
     services: &VfsServices,
@@ -67,12 +67,16 @@ pub async fn scan_folder(
     Ok(usage)
 }
 
-/// The home and the private folders, as far as they are not inside one another.
-async fn own_directories(user: &User) -> Vec<PathBuf> {
+/// The home and the private folders.
+pub(super) fn directories_of(user: &User) -> impl Iterator<Item = &str> {
     let private = user.virtual_folders.iter().filter(|folder| is_private(folder));
     let folders = private.map(|folder| folder.folder.mapped_path.as_str());
-    let all: Vec<_> =
-        std::iter::once(user.home_dir.as_str()).chain(folders).map(PathBuf::from).collect();
+    std::iter::once(user.home_dir.as_str()).chain(folders)
+}
+
+/// The same, as far as they are not inside one another.
+async fn own_directories(user: &User) -> Vec<PathBuf> {
+    let all: Vec<_> = directories_of(user).map(PathBuf::from).collect();
     if all.len() < 2 {
         return all;
     }
@@ -116,8 +120,7 @@ impl Scanning<'_> {
                 Step::Entered(_) => {
                     self.progress.entered_directory();
                 }
-                Step::Unreadable(error) if is_passing(error.kind()) => {}
-                Step::Unreadable(error) => return Err(error),
+                Step::Unreadable(dir, error) => require_gone(&*storage, &dir, error).await?,
                 Step::Left(_) => {}
                 Step::Entries(dir, entries) => {
                     for entry in entries {
@@ -144,23 +147,51 @@ impl Scanning<'_> {
                     Ok(_) | Err(_) => {}
                 }
             }
-            FileKind::File => {
-                if let Some(size) = self.services.ledger.counted(&self.account, metadata) {
-                    usage.files += 1;
-                    usage.size = usage.size.saturating_add(size);
+            // Its directory may be read, but not entered.
+            FileKind::File if metadata.id.is_none() => {
+                let path = dir.join(name);
+                match storage.lstat(&path).await {
+                    Ok(found) if found.kind == FileKind::File => self.file(&found, usage),
+                    Ok(_) => {}
+                    Err(error) => require_gone(storage, &path, error).await?,
                 }
             }
+            FileKind::File => self.file(metadata, usage),
             FileKind::Directory | FileKind::Symlink | FileKind::Other => {}
         }
         Ok(())
     }
+
+    fn file(&self, metadata: &Metadata, usage: &mut Usage) {
+        if let Some(size) = self.services.ledger.counted(&self.account, metadata) {
+            usage.files += 1;
+            usage.size = usage.size.saturating_add(size);
+        }
+    }
 }
 
-/// What a walk meets in a tree that is in use: gone, replaced, or closed to us
-/// since it was listed; also a path that has become too long to name.
+/// What is not there any more, or has become a link, stores nothing. Whatever else cannot
+/// be read, such as a directory that is closed to us or has a path too long to be named,
+/// fails the scan: left out, it would be a way around the quota.
+async fn require_gone(storage: &dyn Storage, path: &StoragePath, error: Error) -> Result<()> {
+    if is_gone(error.kind()) {
+        return Ok(());
+    }
+    match storage.lstat(path).await {
+        Ok(found) if matches!(found.kind, FileKind::Symlink | FileKind::Other) => Ok(()),
+        Err(now) if is_gone(now.kind()) => Ok(()),
+        Ok(_) | Err(_) => Err(error),
+    }
+}
+
+fn is_gone(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// What keeps an abandoned upload from being removed, and nothing else.
 fn is_passing(kind: ErrorKind) -> bool {
-    use ErrorKind::{InvalidPath, NotADirectory, NotFound, PermissionDenied};
-    matches!(kind, NotFound | NotADirectory | PermissionDenied | InvalidPath)
+    use ErrorKind::{InvalidPath, PermissionDenied};
+    is_gone(kind) || matches!(kind, PermissionDenied | InvalidPath)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::patterns::{Named, Patterns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::{StoragePath, VirtualPath};
 use crate::storage::{
-    Capabilities, Entry, EntryStream, FileKind, Metadata, ReadHandle, SetAttributes, Space,
-    Storage, WriteHandle, WriteMode,
+    Capabilities, Entry, EntryStream, FileKind, Metadata, ReadHandle, RenameMode, SetAttributes,
+    Space, Storage, WriteHandle, WriteMode,
 };
 
 /// Puts the filters before `storage`, which is mounted at `at`; without filters it is
@@ -136,19 +136,21 @@ impl Storage for Screened {
         &self,
         from: &StoragePath,
         to: &StoragePath,
-        replace: bool,
+        mut how: RenameMode,
     ) -> Result<Option<Metadata>> {
         let real_from = self.pass(ALLOWED_FILE, from, STAY).await?;
         let real_to = self.pass(ALLOWED_FILE, to, STAY).await?;
         for (from, to) in [(from, to), (&real_from, &real_to)] {
             let same = self.patterns.require_same_inside(&self.called(from), &self.called(to));
-            if let Err(error) = same
-                && self.inner.lstat(&real_from).await?.kind == FileKind::Directory
-            {
-                return Err(error);
+            if let Err(error) = same {
+                if self.inner.lstat(&real_from).await?.kind == FileKind::Directory {
+                    return Err(error);
+                }
+                // Nor if it is one by the time it is renamed.
+                how.kinds.directories = false;
             }
         }
-        self.inner.rename(&real_from, &real_to, replace).await
+        self.inner.rename(&real_from, &real_to, how).await
     }
 
     async fn set_attributes(

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actors::{
@@ -131,7 +132,8 @@ impl Session {
         let transfer =
             origin.connection.begin_transfer(&origin.session_id, spec).await.map_err(refused)?;
         let bandwidth = &origin.limits.bandwidth;
-        let end = End { origin: origin.clone(), owner, lease, exited };
+        let received = AtomicU64::new(0);
+        let end = End { origin: origin.clone(), owner, lease, received, exited };
         Ok(SystemCommand {
             home,
             account: self.owner_of_new().filter(|_| rustix::process::geteuid().is_root()),
@@ -236,6 +238,9 @@ impl SystemCommand {
             lease.take_or_renew(bytes as u64).await.map_err(denied)?;
         }
         limits::take(self.allowance.as_ref(), Direction::Upload, bytes)?;
+        if let Some((_, end)) = &self.ending {
+            end.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
         self.pass(self.receiving.as_ref(), bytes).await
     }
 
@@ -283,6 +288,8 @@ struct End {
     /// Whose usage may have changed.
     owner: Option<QuotaOwner>,
     lease: Option<Lease>,
+    /// Bytes that came from the client.
+    received: AtomicU64,
     exited: CancellationToken,
 }
 
@@ -301,7 +308,7 @@ impl TransferEnd for End {
 impl End {
     /// Replaces the usage by what is really stored: nothing else says what a program did.
     async fn measure(self) {
-        let Self { origin, owner, lease, exited } = self;
+        let Self { origin, owner, lease, received, exited } = self;
         let Some(owner) = owner else { return };
         let services = &origin.services;
         let log = &services.logger;
@@ -309,8 +316,15 @@ impl End {
         if tokio::time::timeout(PATIENCE, exited.cancelled()).await.is_err() {
             slog::warn!(log, "a system command of {username} does not end");
         }
+        // Without a measurement, what came in is the best that is known: counting nothing
+        // would be a way around the quota.
+        let count_received = || {
+            let received = i64::try_from(received.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+            drop(services.quota.adjust(owner.account.clone(), received, 0));
+        };
         let Some(scan) = begin_scan(&services.quota, &owner).await else {
             slog::warn!(log, "the usage of {username} could not be measured: another scan runs");
+            count_received();
             return;
         };
         // Nothing is old enough to be removed as abandoned: that is for whoever knows
@@ -323,6 +337,7 @@ impl End {
         };
         if let Err(error) = outcome {
             slog::warn!(log, "the usage of {username} could not be measured: {error}");
+            count_received();
         }
         // What was reserved is counted now.
         drop(lease);

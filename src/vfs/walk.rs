@@ -63,7 +63,7 @@ pub(super) enum Step {
     /// A directory that is open now.
     Entered(StoragePath),
     /// A directory could not be opened; what is in it is left out.
-    Unreadable(Error),
+    Unreadable(StoragePath, Error),
     /// Some of the entries of a directory, without its sub-directories.
     Entries(StoragePath, Vec<Entry>),
     /// Everything in the directory has been seen.
@@ -135,7 +135,7 @@ impl<T: Tree> Walk<T> {
             if let Some(path) = self.next.take() {
                 return Ok(Some(match self.tree.list(&path).await {
                     Ok(entries) => self.enter(path, entries),
-                    Err(error) => Step::Unreadable(error),
+                    Err(error) => Step::Unreadable(path, error),
                 }));
             }
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
@@ -150,8 +150,13 @@ impl<T: Tree> Walk<T> {
                 && let Some(passes) = &mut level.passes
                 && std::mem::take(&mut passes.has_more)
             {
-                // Gone meanwhile, or closed to us: nothing more to find in it.
-                level.entries = self.tree.list(&level.path).await.ok();
+                match self.tree.list(&level.path).await {
+                    Ok(entries) => level.entries = Some(entries),
+                    // What is left in it is left out.
+                    Err(error) => {
+                        return Ok(Some(Step::Unreadable(level.path.clone(), error)));
+                    }
+                }
             }
             let Some(entries) = &mut level.entries else {
                 let path = std::mem::take(&mut level.path);
@@ -249,7 +254,7 @@ mod tests {
             match step {
                 Step::Entered(_) => entered += 1,
                 Step::Left(_) => left += 1,
-                Step::Unreadable(error) => panic!("{error}"),
+                Step::Unreadable(_, error) => panic!("{error}"),
                 Step::Entries(dir, entries) => {
                     files.extend(entries.iter().map(|entry| dir.join(&entry.name).to_string()))
                 }

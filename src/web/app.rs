@@ -8,17 +8,16 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{App, HttpRequest};
-use actors::{KillReason, Quota, Registry, ScanProgress, Supervisor, Throughput, Usage};
-use async_trait::async_trait;
+use actors::{KillReason, Quota, Registry, Supervisor, Throughput};
 use slog::Logger;
 
 use crate::auth::Login;
 use crate::config::TrackQuota;
-use crate::error::Result;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
-use crate::model::{Folder, User};
+use crate::model::User;
 use crate::provider::Store;
+use crate::vfs::scans::Scans;
 use crate::web::api::status::SshServiceStatus;
 use crate::web::api::version::VersionInfo;
 use crate::web::error::ApiError;
@@ -44,12 +43,10 @@ pub struct Services {
     pub backups_path: PathBuf,
     /// What `/status` says of the other servers.
     pub facts: Arc<dyn ServiceFacts>,
-    pub scanner: Arc<dyn QuotaScanner>,
+    pub scans: Scans,
     pub version: VersionInfo,
     /// When the server began.
     pub started: std::time::Instant,
-    /// Where scans run: the workers of an HTTP server answer requests only.
-    pub background: tokio::runtime::Handle,
 }
 
 impl Services {
@@ -82,15 +79,6 @@ impl Services {
 /// What the other servers say of themselves for `/status`.
 pub trait ServiceFacts: Send + Sync {
     fn ssh(&self) -> SshServiceStatus;
-}
-
-/// Counts the files of an account.
-#[async_trait]
-pub trait QuotaScanner: Send + Sync {
-    /// The home directory and the virtual folders that count to the user's quota.
-    async fn scan_user(&self, user: &User, progress: &ScanProgress) -> Result<Usage>;
-    /// The folder itself, whoever has it mounted.
-    async fn scan_folder(&self, folder: &Folder, progress: &ScanProgress) -> Result<Usage>;
 }
 
 /// What the handlers of one binding share.

@@ -33,5 +33,5 @@ mod tests;
 
 pub use api::status::{SshBinding, SshHostKey, SshServiceStatus};
 pub use api::version::VersionInfo;
-pub use app::{QuotaScanner, ServiceFacts, Services};
+pub use app::{ServiceFacts, Services};
 pub use server::{WebContext, WebHandle, start};

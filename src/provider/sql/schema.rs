@@ -80,6 +80,7 @@ diesel::table! {
         updated_at -> BigInt,
         uploaded -> BigInt,
         downloaded -> BigInt,
+        scan_requested -> BigInt,
     }
 }
 

@@ -140,6 +140,47 @@ impl UsageCounters for SqlProvider {
         }))
         .map_err(|error| query_failed("data transferred", error))
     }
+
+    fn request_scan(&self, account: &AccountId, now_unix_ms: i64) -> Result<()> {
+        self.note_scan(account, now_unix_ms.max(1))
+    }
+
+    fn scan_done(&self, account: &AccountId) -> Result<()> {
+        self.note_scan(account, 0)
+    }
+
+    fn requested_scans(&self, after: Option<&AccountId>, limit: u32) -> Result<Vec<AccountId>> {
+        let (kind, name) = after.map_or((KIND_USER, ""), key);
+        let is_behind = quota_usage::owner_kind
+            .gt(kind)
+            .or(quota_usage::owner_kind.eq(kind).and(quota_usage::owner_name.gt(name)));
+        let found: Vec<(i32, String)> = with_engine!(&mut self.connection()?, conn => {
+            quota_usage::table
+                .filter(quota_usage::scan_requested.ne(0).and(is_behind))
+                .order((quota_usage::owner_kind, quota_usage::owner_name))
+                .limit(i64::from(limit))
+                .select((quota_usage::owner_kind, quota_usage::owner_name))
+                .load(conn)
+        })
+        .map_err(|error| query_failed("requested scans", error))?;
+        let account = |(kind, name): (i32, String)| match kind {
+            KIND_FOLDER => AccountId::folder(name),
+            _ => AccountId::user(name),
+        };
+        Ok(found.into_iter().map(account).collect())
+    }
+}
+
+impl SqlProvider {
+    fn note_scan(&self, account: &AccountId, requested_unix_ms: i64) -> Result<()> {
+        with_engine!(&mut self.connection()?, conn => {
+            diesel::update(quota_usage::table.find(key(account)))
+                .set(quota_usage::scan_requested.eq(requested_unix_ms))
+                .execute(conn)
+        })
+        .map_err(|error| query_failed(&format!("scan of {account}"), error))?;
+        Ok(())
+    }
 }
 
 fn unsigned(value: i64) -> u64 {

@@ -10,8 +10,8 @@ use super::{CAPABILITIES, LocalStorage, atomic, shown};
 use crate::error::Result;
 use crate::paths::StoragePath;
 use crate::storage::{
-    Capabilities, EntryStream, Metadata, ReadHandle, SetAttributes, Space, Storage, WriteHandle,
-    WriteMode,
+    Capabilities, EntryStream, Metadata, ReadHandle, RenameMode, SetAttributes, Space, Storage,
+    WriteHandle, WriteMode,
 };
 
 /// For directories of which a session may have many and use few: it costs no
@@ -88,9 +88,9 @@ impl Storage for OnDemand {
         &self,
         from: &StoragePath,
         to: &StoragePath,
-        replace: bool,
+        how: RenameMode,
     ) -> Result<Option<Metadata>> {
-        self.open().await?.rename(from, to, replace).await
+        self.open().await?.rename(from, to, how).await
     }
 
     async fn rename_into(
@@ -98,9 +98,9 @@ impl Storage for OnDemand {
         from: &StoragePath,
         target: &dyn Storage,
         to: &StoragePath,
-        replace: bool,
+        how: RenameMode,
     ) -> Result<Option<Option<Metadata>>> {
-        self.open().await?.rename_into(from, target, to, replace).await
+        self.open().await?.rename_into(from, target, to, how).await
     }
 
     async fn as_local(&self) -> Result<Option<LocalStorage>> {

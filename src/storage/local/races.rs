@@ -11,7 +11,7 @@ use rustix::fs::{RenameFlags, renameat_with};
 
 use super::beneath::{ComponentWise, NameWise};
 use super::*;
-use crate::storage::conformance::{new_file, path, write};
+use crate::storage::conformance::{REPLACE, new_file, path, write};
 use crate::storage::{FileTime, Partial};
 
 const ROUNDS: usize = 1000;
@@ -181,10 +181,11 @@ async fn one_round(storage: &LocalStorage, round: usize) -> (usize, usize) {
     let _ = storage.remove_dir(&path("swap/sub")).await;
     let _ = storage.create_dir(&path("swap/sub"), 0o755, None).await;
     // The canary's name is tried only where a confined server can never find it.
-    count(storage.rename(&path("swap/canary"), &path("stolen"), true).await.is_ok());
+    count(storage.rename(&path("swap/canary"), &path("stolen"), REPLACE).await.is_ok());
     assert!(storage.lstat(&path("stolen")).await.is_err(), "rename out of the canary's directory");
     let _ = storage.remove_file(&path("swap/canary")).await;
-    let _ = storage.rename(&path(&format!("swap/new-{round}")), &path("swap/renamed"), true).await;
+    let _ =
+        storage.rename(&path(&format!("swap/new-{round}")), &path("swap/renamed"), REPLACE).await;
     let _ = storage.remove_file(&path("swap/renamed")).await;
     let _ = storage.remove_file(&path(&format!("swap/new-{round}"))).await;
     outcome

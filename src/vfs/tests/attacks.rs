@@ -6,6 +6,9 @@
 //! that they deny, which no link may rename. `SFTPGO_ATTACK_ROUNDS` is the number of
 //! rounds of each of the tests; each round tries every operation.
 
+mod kinds;
+mod mount_points;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -165,7 +168,7 @@ async fn run_rounds(
     let attack = arena.attack(links);
     let mut outcome = Outcome::default();
     for round in 0..rounds() {
-        one_round(client, round, &mut outcome).await;
+        one_round(client, "/swap", round, &mut outcome).await;
         world.hooks.events.lock().unwrap().clear();
         if round % 1000 == 0 {
             assert_eq!(fingerprint(&arena.guarded), before, "round {round}");
@@ -182,13 +185,14 @@ async fn run_rounds(
     eprintln!("{} rounds, {} operations worked, {} refused", rounds(), sum.0, sum.1);
 }
 
-/// Every operation on paths through what is swapped.
-async fn one_round(client: &Client, round: usize, outcome: &mut Outcome) {
-    let (file, dir, sub) = (path("/swap/file"), path("/swap"), path("/swap/sub"));
-    let new = path(&format!("/swap/new-{round}"));
+/// Every operation on paths through `swap`, which is swapped.
+async fn one_round(client: &Client, swap: &str, round: usize, outcome: &mut Outcome) {
+    let inside = |name: &str| path(&format!("{swap}/{name}"));
+    let (file, dir, sub) = (inside("file"), path(swap), inside("sub"));
+    let new = inside(&format!("new-{round}"));
 
     // Also by a name that only the canary's directory has, unless we make it.
-    let canary = path("/swap/canary");
+    let canary = inside("canary");
     for target in [&file, &canary] {
         for look in [client.stat(target).await, client.lstat(target).await] {
             if let Some(found) = outcome.count("stat", look) {
@@ -253,13 +257,13 @@ async fn one_round(client: &Client, round: usize, outcome: &mut Outcome) {
         };
         outcome.count("setstat", client.set_attributes(target, wanted).await);
     }
-    let made = path(&format!("/swap/dir-{round}"));
+    let made = inside(&format!("dir-{round}"));
     outcome.count("mkdir", client.create_dir(&made, None).await);
     outcome.count("rmdir", client.remove_dir(&made).await);
     outcome.count("rmdir", client.remove_dir(&sub).await);
     outcome.count("mkdir", client.create_dir(&sub, None).await);
-    let link = path(&format!("/swap/link-{round}"));
-    for target in [&b"file"[..], b"../swap/canary", b"/swap/file"] {
+    let link = inside(&format!("link-{round}"));
+    for target in [&b"file"[..], b"../swap/canary", file.as_bytes()] {
         outcome.count("symlink", client.symlink(target, &link).await);
         outcome.count("readlink", client.read_link(&link).await);
         if let Some(download) = outcome.count("read link", client.begin_download(&link).await) {
@@ -269,7 +273,7 @@ async fn one_round(client: &Client, round: usize, outcome: &mut Outcome) {
     }
     outcome.count("space", client.space(&file).await);
     outcome.count("remove", client.remove_file(&canary).await);
-    for (from, to) in [(&canary, path("/stolen")), (&file, path("/swap/renamed"))] {
+    for (from, to) in [(&canary, path("/stolen")), (&file, inside("renamed"))] {
         outcome.count("rename", client.rename(from, &to).await);
         if let Ok(download) = client.begin_download(&to).await {
             assert_ne!(read(&download).await, CANARY, "renamed");
@@ -277,17 +281,15 @@ async fn one_round(client: &Client, round: usize, outcome: &mut Outcome) {
         outcome.count("rename", client.rename(&to, from).await);
     }
     outcome.count("remove", client.remove_file(&new).await);
-    for name in
-        [&b"/../../outside/canary"[..], b"/swap/../../outside/canary", b"/swap/./../swap/canary"]
-    {
-        let climbing = VirtualPath::new(name);
+    for name in ["/../../outside/canary", "/../../../../../outside/canary", "/./../swap/canary"] {
+        let climbing = path(&format!("{swap}{name}"));
         if let Ok(download) = client.begin_download(&climbing).await {
             assert_ne!(read(&download).await, CANARY, "{climbing}");
         }
     }
     // The hostile exchange or a rename of ours may have taken it away.
     if round.is_multiple_of(50) {
-        let _ = put(client, "/swap/file", b"inside").await;
+        let _ = put(client, &format!("{swap}/file"), b"inside").await;
     }
 }
 

@@ -620,6 +620,41 @@ fn copies_are_complete_counted_and_keep_to_the_permissions() {
     });
 }
 
+#[test]
+fn no_copy_is_larger_than_the_largest_file_and_moves_keep_what_is_there() {
+    run(async {
+        let world = World::new(options());
+        let folders = [world.folder("one", "/m", UNLIMITED)];
+        let filters = json!({"max_upload_file_size": 100});
+        let client = world.login(json!({"virtual_folders": folders, "filters": filters})).await;
+        // Put there by others, or before there was a limit.
+        std::fs::create_dir(world.home().join("d")).unwrap();
+        std::fs::write(world.home().join("d/fits"), [1; 100]).unwrap();
+        std::fs::write(world.home().join("d/over"), [1; 101]).unwrap();
+        world.count(&client).await;
+        for target in ["/copy", "/m/copy"] {
+            let copy = async |from: &str| client.copy(&path(from), &path(target)).await;
+            for from in ["/d/over", "/d"] {
+                assert_eq!(kind(copy(from).await), ErrorKind::QuotaExceeded, "{from} {target}");
+                assert_eq!(kind(client.lstat(&path(target)).await), ErrorKind::NotFound);
+            }
+            copy("/d/fits").await.unwrap();
+        }
+        assert_eq!(kind(client.copy(&path("/d/over"), &path("/copy")).await), {
+            ErrorKind::QuotaExceeded
+        });
+        assert_eq!(std::fs::read(world.home().join("copy")).unwrap(), [1; 100]);
+        assert_eq!((world.usage().await, world.folder_usage("one").await), ((301, 3), (100, 1)));
+
+        // In both ways in which a rename from one mount to another is done.
+        client.rename(&path("/d/over"), &path("/m/over")).await.unwrap();
+        let back = client.examine(&path("/m/over"), &path("/over")).await.unwrap();
+        client.relocate(back, Purpose::Move).await.unwrap();
+        assert_eq!(files_below(&world.home()), ["copy", "d/fits", "over"]);
+        assert_eq!(world.usage().await, (301, 3));
+    });
+}
+
 /// Two folders can be one directory, or one inside the other.
 #[test]
 fn folders_that_overlap_cost_no_data() {
@@ -700,7 +735,7 @@ fn a_scan_counts_the_home_and_private_folders_once() {
 
 /// A client can make paths longer than the system takes, by moving trees.
 #[test]
-fn a_scan_goes_as_deep_as_paths_can_be_named() {
+fn a_scan_that_cannot_read_everything_has_no_result() {
     run(async {
         use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
         let world = World::new(options());
@@ -714,8 +749,14 @@ fn a_scan_goes_as_deep_as_paths_can_be_named() {
             dir = openat(&dir, &*name, flags, Mode::empty()).unwrap();
         }
         let (progress, cancel) = (ScanProgress::default(), CancellationToken::new());
-        let scan = scan_user(client.user(), &world.services, 0, &progress, &cancel).await.unwrap();
-        assert_eq!((scan.size, scan.files), (1, 1));
+        let scan = async || scan_user(client.user(), &world.services, 0, &progress, &cancel).await;
+        let error = scan().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidPath);
+        assert!(error.context().starts_with("list /ddd"), "{error}");
         assert!(progress.directories() > 15, "{}", progress.directories());
+        std::fs::rename(world.home().join(&name).join(&name), world.dir.path().join("away"))
+            .unwrap();
+        let found = scan().await.unwrap();
+        assert_eq!((found.size, found.files), (1, 1));
     });
 }

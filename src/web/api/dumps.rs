@@ -14,7 +14,6 @@ use crate::logging;
 use crate::model::{BackupData, Effective};
 use crate::provider::Page;
 use crate::provider::backup::{self, LoadMode, LoadReport};
-use crate::web::api::quotas;
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, Everything};
 use crate::web::body::Body;
@@ -263,13 +262,10 @@ async fn loaded(
         }
     }
     if scan != ScanAfter::Nothing {
-        let services = services.clone();
-        services.background.clone().spawn(async move {
-            if let Err(error) = scan_accounts(&services, scan).await {
-                let log = logging::for_sender(&services.log, "quota");
-                slog::error!(log, "scans after loading a dump were given up: {}", error);
-            }
-        });
+        if let Err(error) = request_scans(services, scan).await {
+            slog::error!(log, "scans after loading a dump were given up: {}", error);
+        }
+        services.scans.work_off();
     }
     ok(format!(
         "Data restored: {} added, {} updated, {} skipped",
@@ -277,22 +273,20 @@ async fn loaded(
     ))
 }
 
-/// Scans one account after the other; those that are being scanned are left alone.
-async fn scan_accounts(services: &Services, which: ScanAfter) -> Result<()> {
+/// Notes which accounts are to be scanned.
+async fn request_scans(services: &Services, which: ScanAfter) -> Result<()> {
     let mut page = Page { limit: Page::MAX_LIMIT, ..Page::default() };
     loop {
         let users = services.store.users(page).await?;
         for user in &users {
-            // Limits and home may be those of a group.
+            // Limits may be those of a group.
             let Some(Effective { user, .. }) =
                 services.store.effective_user(&user.username).await?
             else {
                 continue;
             };
-            let wanted = which == ScanAfter::Everything || user.has_quota();
-            let account = AccountId::user(user.username.as_str());
-            if wanted && let Ok(scan) = services.quota.begin_scan(account).await {
-                quotas::run_user_scan(services, &user, scan).await;
+            if which == ScanAfter::Everything || user.has_quota() {
+                services.scans.request(&AccountId::user(user.username.as_str())).await?;
             }
         }
         if users.len() < Page::MAX_LIMIT as usize {
@@ -307,10 +301,7 @@ async fn scan_accounts(services: &Services, which: ScanAfter) -> Result<()> {
     loop {
         let folders = services.store.folders(page).await?;
         for folder in &folders {
-            let account = AccountId::folder(folder.name.as_str());
-            if let Ok(scan) = services.quota.begin_scan(account).await {
-                quotas::run_folder_scan(services, folder, scan).await;
-            }
+            services.scans.request(&AccountId::folder(folder.name.as_str())).await?;
         }
         if folders.len() < Page::MAX_LIMIT as usize {
             return Ok(());

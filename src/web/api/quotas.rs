@@ -3,16 +3,13 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
-use actors::{
-    AccountId, Scan, ScanRefused, ScanReport, SetMode, SetUsageError, Transferred, Usage,
-};
+use actors::{AccountId, ScanReport, SetMode, SetUsageError, Transferred, Usage};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::config::TrackQuota;
 use crate::error::{Error, ErrorKind, Result};
-use crate::logging;
-use crate::model::{Folder, QuotaUsage, TransferQuotaUsage, User};
+use crate::model::{QuotaUsage, TransferQuotaUsage};
 use crate::web::api::found;
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, ScanQuotas};
@@ -119,6 +116,7 @@ pub async fn list_folder_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>
 }
 
 /// Starts counting a user's files: its home directory and the folders that count to its quota.
+/// A scan that a restart of the server interrupts begins anew when it is back.
 #[utoipa::path(
     post,
     path = "/api/v2/quotas/users/{username}/scan",
@@ -139,15 +137,14 @@ pub async fn start_user_scan(
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let services = binding.services.clone();
-    must_track(&services)?;
-    let user = services.users_of(&admin).effective(&username).await?;
-    let scan = begin(&services, AccountId::user(user.username.as_str())).await?;
-    services.background.clone().spawn(async move { run_user_scan(&services, &user, scan).await });
-    Ok(done(StatusCode::ACCEPTED, "Scan started"))
+    let services = &binding.services;
+    must_track(services)?;
+    let user = services.users_of(&admin).get(&username).await?;
+    start(services, AccountId::user(user.username.as_str())).await
 }
 
-/// Starts counting the files of a folder.
+/// Starts counting the files of a folder. A scan that a restart of the server interrupts begins
+/// anew when it is back.
 #[utoipa::path(
     post,
     path = "/api/v2/quotas/folders/{name}/scan",
@@ -168,52 +165,16 @@ pub async fn start_folder_scan(
     binding: Data<Binding>,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let services = binding.services.clone();
-    must_track(&services)?;
+    let services = &binding.services;
+    must_track(services)?;
     let folder = found(services.store.folder(&name).await?, "folder", &name)?;
-    let scan = begin(&services, AccountId::folder(folder.name.as_str())).await?;
-    let background = services.background.clone();
-    background.spawn(async move { run_folder_scan(&services, &folder, scan).await });
-    Ok(done(StatusCode::ACCEPTED, "Scan started"))
+    start(services, AccountId::folder(folder.name.as_str())).await
 }
 
-async fn begin(services: &Services, account: AccountId) -> Result<Scan, ApiError> {
-    services.quota.begin_scan(account).await.map_err(|refused| match refused {
-        ScanRefused::AlreadyScanning => scan_running(),
-        ScanRefused::Gone => unavailable(refused),
-    })
-}
-
-/// Counts a user's files and stores the result.
-pub async fn run_user_scan(services: &Services, user: &User, scan: Scan) {
-    let counted = services.scanner.scan_user(user, scan.progress()).await;
-    end(services, "user", &user.username, scan, counted).await;
-}
-
-/// Counts a folder's files and stores the result.
-pub async fn run_folder_scan(services: &Services, folder: &Folder, scan: Scan) {
-    let counted = services.scanner.scan_folder(folder, scan.progress()).await;
-    end(services, "folder", &folder.name, scan, counted).await;
-}
-
-/// Stores what was counted; a failed scan leaves the usage as it was.
-async fn end(services: &Services, kind: &str, name: &str, scan: Scan, counted: Result<Usage>) {
-    let log = logging::for_sender(&services.log, "quota");
-    match counted {
-        Ok(usage) => {
-            if let Err(error) = scan.finish(usage).await {
-                slog::warn!(log, "scan of {} \"{}\" is not stored yet: {}", kind, name, error);
-            }
-            slog::info!(
-                log,
-                "scan of {} \"{}\": {} files, {} bytes",
-                kind,
-                name,
-                usage.files,
-                usage.size
-            );
-        }
-        Err(error) => slog::error!(log, "scan of {} \"{}\" failed: {}", kind, name, error),
+async fn start(services: &Services, account: AccountId) -> Result<HttpResponse, ApiError> {
+    match services.scans.start(account).await? {
+        true => Ok(done(StatusCode::ACCEPTED, "Scan started")),
+        false => Err(scan_running()),
     }
 }
 

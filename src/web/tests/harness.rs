@@ -21,7 +21,8 @@ use crate::logging::{self, Captured, Logging};
 use crate::metrics::Metrics;
 use crate::model::{self, Folder, User};
 use crate::provider::Store;
-use crate::web::app::{self, Binding, QuotaScanner, ServiceFacts, Services};
+use crate::vfs::scans::{QuotaScanner, Scans};
+use crate::web::app::{self, Binding, ServiceFacts, Services};
 use crate::web::pages::Pages;
 use crate::web::token::{Revocations, TokenIssuer};
 use crate::web::{SshBinding, SshHostKey, SshServiceStatus, VersionInfo};
@@ -102,6 +103,13 @@ impl Server {
             result: Mutex::new(Ok(Usage::default())),
             homes: Mutex::default(),
         });
+        let scans = Scans::new(
+            store.clone(),
+            actors.quota.clone(),
+            scanner.clone(),
+            tokio::runtime::Handle::current(),
+            logging.logger(),
+        );
         let services = Arc::new(Services {
             login: Login::new(store.clone(), passwords, logging.logger().clone()),
             store,
@@ -115,7 +123,7 @@ impl Server {
             track_quota: options.track_quota,
             backups_path: dir.path().join("backups"),
             facts: Arc::new(FixedFacts),
-            scanner: scanner.clone(),
+            scans,
             version: VersionInfo {
                 version: "1.2.3".to_owned(),
                 build_date: "2026-01-02T03:04:05Z".to_owned(),
@@ -123,7 +131,6 @@ impl Server {
                 features: vec!["+sqlite".to_owned(), "-s3".to_owned()],
             },
             started: std::time::Instant::now(),
-            background: tokio::runtime::Handle::current(),
         });
         let binding = binding(&services, &options);
         Self { actors, services, binding, scanner, log, logging, dir }

@@ -1,0 +1,1 @@
+ALTER TABLE quota_usage DROP COLUMN scan_requested;
