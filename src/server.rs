@@ -8,6 +8,7 @@ mod limits;
 mod portable;
 mod scanner;
 mod signals;
+mod subsystem;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Serve(options) => serve(options),
         Command::Portable(options) => portable::serve(options),
+        Command::Startsubsys(options) => subsystem::serve(options),
         Command::Initprovider(options) => initialise_provider(options),
         Command::Ping(options) => crate::cli::ping::run(options),
         Command::ConvertUsers(options) => crate::cli::convert::run(options),
