@@ -9,6 +9,7 @@ pub mod generate;
 pub mod mdns;
 pub mod ping;
 pub mod portable;
+pub mod subsystem;
 mod unavailable;
 
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ pub use flags::{ConfigFlags, LoadDataFlags, LogFlags, QuotaScan};
 pub use generate::GenerateCommand;
 pub use ping::PingOptions;
 pub use portable::PortableOptions;
+pub use subsystem::SubsystemOptions;
 
 /// The exit status of every failure but a wrong command line, which is 2.
 pub const EXIT_FAILURE: u8 = 1;
@@ -52,6 +54,8 @@ pub enum Command {
     Portable(Box<PortableOptions>),
     /// Create the data provider, or bring it to this version
     Initprovider(InitProviderOptions),
+    /// Serve SFTP on stdin and stdout, as a subsystem of OpenSSH's server
+    Startsubsys(SubsystemOptions),
     /// Check whether a running instance is healthy
     Ping(PingOptions),
     /// Convert accounts of a Unix system, Pure-FTPd or ProFTPD to a dump that can be loaded
@@ -134,6 +138,7 @@ where
     let problem = match &command {
         Command::Serve(options) => options.check(),
         Command::Portable(options) => options.check(),
+        Command::Startsubsys(options) => options.check(),
         Command::Initprovider(options) => options.load_data.check(),
         Command::ConvertUsers(options) => options.check(),
         Command::Ping(_) | Command::Gen(_) => Ok(()),

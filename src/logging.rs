@@ -6,7 +6,7 @@
 //!
 //! A line is encoded on the thread that logs it and handed as one string to a
 //! writer thread over a bounded queue ([`queue`]), which writes whole lines to
-//! stderr or to a rotated file ([`rotate`]).
+//! stderr, to a rotated file ([`rotate`]) or to systemd's journal ([`journal`]).
 //!
 //! Two kinds of line go through the same [`slog::Logger`]:
 //!
@@ -24,6 +24,7 @@
 //! open the file, and asserts (panics) when somebody else moved the log.
 
 mod drain;
+mod journal;
 mod json;
 mod lines;
 mod queue;
@@ -107,6 +108,17 @@ impl Logging {
             })?),
         };
         Self::with_output(output, options.level, zone)
+    }
+
+    /// Logs to systemd's journal.
+    ///
+    /// # Errors
+    /// There is none on this machine.
+    pub fn to_journal(level: Level, utc: bool) -> Result<Self> {
+        let journal = journal::Journal::open(journal::SOCKET.as_ref()).map_err(|error| {
+            Error::from_io(format!("cannot log to systemd's journal, {}", journal::SOCKET), error)
+        })?;
+        Self::with_output(queue::Output::Journal(journal), level, timestamp::Zone::from_utc(utc))
     }
 
     fn with_output(output: queue::Output, level: Level, zone: timestamp::Zone) -> Result<Self> {

@@ -8,6 +8,7 @@ mod limits;
 mod portable;
 mod scanner;
 mod signals;
+mod subsystem;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Login, OneTimePasswords, Passwords};
 use crate::cli::{Command, InitProviderOptions, LoadDataFlags, QuotaScan, ServeOptions};
-use crate::config::{self, Config, ConfigDir, DataProviderConfig, Loaded, TrackQuota};
+use crate::config::{self, Config, ConfigDir, DataProviderConfig, Driver, Loaded, TrackQuota};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{HttpClient, KeyboardHook, Programs};
 use crate::logging::{self, LogControl, Logging};
@@ -47,6 +48,7 @@ pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Serve(options) => serve(options),
         Command::Portable(options) => portable::serve(options),
+        Command::Startsubsys(options) => subsystem::serve(options),
         Command::Initprovider(options) => initialise_provider(options),
         Command::Ping(options) => crate::cli::ping::run(options),
         Command::ConvertUsers(options) => crate::cli::convert::run(options),
@@ -118,6 +120,7 @@ async fn serve_until_stopped(
         Store::open(&config.data_provider, loaded.config_dir.path(), Arc::new(passwords.clone()))?;
     let core = Core::start(config, &loaded.config_dir, store, passwords, Some(log_control), log)?;
 
+    load_memory(&core, config, &loaded.config_dir).await?;
     load_dump(&core, &options.load_data).await?;
     if config.data_provider.create_default_admin {
         auth::create_default_admin(
@@ -153,6 +156,15 @@ fn initialise_provider(options: &InitProviderOptions) -> Result<()> {
         eprintln!("warning: {warning}");
     }
     let config = &loaded.config.data_provider;
+    if config.driver == Driver::Memory {
+        if options.load_data.file().is_some() {
+            return Err(Error::invalid(
+                "--loaddata-from: `data_provider.driver` \"memory\" would forget what is loaded",
+            ));
+        }
+        println!("data provider: nothing to do, accounts are in memory");
+        return Ok(());
+    }
     let changed = Store::initialise(config, loaded.config_dir.path())?;
     println!(
         "data provider: {}",
@@ -190,6 +202,21 @@ async fn load_into(store: &Store, flags: &LoadDataFlags) -> Result<Vec<String>> 
         lines.push(format!("cannot remove {}: {error}", file.display()));
     }
     Ok(lines)
+}
+
+/// Loads the accounts of a store in memory from the dump that the configuration names.
+async fn load_memory(core: &Core, config: &Config, config_dir: &ConfigDir) -> Result<()> {
+    let Some(dump) = config.data_provider.memory_dump() else { return Ok(()) };
+    let file = config_dir.resolve(dump);
+    let report = backup::load_file(&core.store, &file, LoadMode::AddOnly)
+        .await
+        .map_err(|error| error.wrap("`data_provider.name`"))?;
+    let log = logging::for_sender(&core.log, "service");
+    slog::info!(log, "loaded {}: {} objects", file.display(), report.added);
+    for warning in report.warnings {
+        slog::warn!(log, "{warning}");
+    }
+    Ok(())
 }
 
 async fn load_dump(core: &Core, flags: &LoadDataFlags) -> Result<()> {

@@ -363,3 +363,34 @@ fn a_low_soft_limit_of_open_files_is_raised() {
     assert_ne!(numbers[0], "64", "{line}");
     assert_eq!(numbers[0], numbers[1], "{line}");
 }
+
+#[test]
+fn accounts_in_memory_come_from_a_dump_at_each_start_and_nothing_is_kept() {
+    let source = TestServer::start();
+    source.add_user("alice", json!({}));
+    let mut server = TestServer::prepare(&[
+        ("DATA_PROVIDER__DRIVER", "memory"),
+        ("DATA_PROVIDER__NAME", "accounts.json"),
+        ("DATA_PROVIDER__UPDATE_MODE", "1"),
+        ("DATA_PROVIDER__CREATE_DEFAULT_ADMIN", "false"),
+    ]);
+    let shown = refused(&server);
+    assert!(shown.contains("data_provider.name") && shown.contains("accounts.json"), "{shown}");
+    let dump = server.dir().join("accounts.json");
+    dump_of(&source, &dump);
+    for _ in 0..2 {
+        server.launch();
+        let names: Vec<_> = server.api().get("/users").1.as_array().unwrap().clone();
+        let names: Vec<_> = names.iter().map(|user| user["username"].as_str().unwrap()).collect();
+        assert_eq!(names, ["alice"], "of the dump, and of nothing before");
+        server.add_user("bob", json!({}));
+        assert!(server.stop().success());
+    }
+    assert!(!server.dir().join("sftpgo.db").exists());
+
+    let out = initprovider(&server, &[]);
+    assert!(out.status.success() && text(&out).contains("nothing to do"), "{}", text(&out));
+    let out = initprovider(&server, &["--loaddata-from", dump.to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out));
+    assert!(text(&out).contains("--loaddata-from"), "{}", text(&out));
+}

@@ -2,8 +2,11 @@
 
 mod common;
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use common::TestServer;
-use common::clients::{has, public_key, text};
+use common::clients::{has, public_key, run, text};
 use serde_json::json;
 
 /// Password login through a real client; true when it got a session.
@@ -96,20 +99,73 @@ fn sessions_beyond_the_accounts_limit_are_refused() {
     server.sftp_ok("alice", "ls\n");
 }
 
-#[test]
-fn guessing_ends_after_the_configured_tries() {
-    if common::clients::python().is_none() {
-        return;
-    }
-    let server = TestServer::with(&[("SFTPD__MAX_AUTH_TRIES", "2")]);
+/// How many of `guesses` on one connection the server looked at, and how long that took.
+fn guess(tries: &str, guesses: &str) -> (usize, Duration) {
+    let server = TestServer::with(&[("SFTPD__MAX_AUTH_TRIES", tries)]);
     server.add_key_user("alice");
-    let out = server.python_client("guess.py", "alice", ["5"]).unwrap();
+    let started = Instant::now();
+    let out = server.python_client("guess.py", "alice", [guesses]).unwrap();
+    let took = started.elapsed();
     assert!(out.status.success(), "{}", text(&out));
     let looked_at = server
         .log()
         .into_iter()
         .filter(|line| line["sender"] == "connection_failed" && line["username"] == "alice");
-    assert_eq!(looked_at.count(), 2, "{}", server.output());
+    (looked_at.count(), took)
+}
+
+#[test]
+fn guessing_ends_after_the_configured_tries_and_takes_its_time() {
+    if common::clients::python().is_none() {
+        return;
+    }
+    // Tries, guesses, looked at: 0 is the usual number, and less than that is no limit.
+    let stories = [("2", "5", 2), ("0", "8", 6), ("-1", "8", 8)];
+    std::thread::scope(|scope| {
+        for (tries, guesses, expected) in stories {
+            scope.spawn(move || {
+                let (looked_at, took) = guess(tries, guesses);
+                assert_eq!(looked_at, expected, "with {tries} tries");
+                // The answer to a wrong password comes after a second at the earliest.
+                assert!(took >= Duration::from_secs(expected as u64), "{took:?}, {tries} tries");
+            });
+        }
+    });
+}
+
+#[test]
+fn keys_that_are_refused_count_as_tries() {
+    if !has("sftp") {
+        return;
+    }
+    let server = TestServer::with(&[("SFTPD__MAX_AUTH_TRIES", "2")]);
+    server.add_key_user("alice");
+    let offer = |wrong_keys: usize| {
+        let mut command = Command::new("sftp");
+        for at in 0..wrong_keys {
+            let path = server.dir().join(format!("wrong-{at}"));
+            if !path.exists() {
+                let mut keygen = Command::new("ssh-keygen");
+                run(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path));
+            }
+            // Before the right key: they are offered in this order.
+            command.arg("-i").arg(path);
+        }
+        command.args(server.ssh_options()).args([
+            "-b",
+            "/dev/null",
+            "-P",
+            &server.sftp_port.to_string(),
+            "alice@127.0.0.1",
+        ]);
+        command.output().unwrap()
+    };
+    for few in [0, 1] {
+        let out = offer(few);
+        assert!(out.status.success(), "after {few} wrong keys: {}", text(&out));
+    }
+    let out = offer(2);
+    assert!(!out.status.success(), "a third key was looked at");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use common::clients::{has, public_key, ssh_options, text};
+use common::server::eventually;
 use tempfile::TempDir;
 
 /// A directory to share, and everything the program may touch besides, apart from it.
@@ -304,6 +305,38 @@ fn rules_on_names_hold_for_what_is_shared() {
     assert!(portable.stop().success());
     let out = place.fails(&["--denied-patterns", "/::[x"]);
     assert!(text(&out).contains("--denied-patterns"), "{}", text(&out));
+}
+
+#[test]
+fn a_transfer_ends_within_the_grace_time_and_what_happened_is_in_the_log() {
+    if !has("sftp") {
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.served().join("large"), vec![7; 2 << 20]).unwrap();
+    let (log, key) = (place.0.path().join("log"), public_key());
+    let flags = ["-l", log.to_str().unwrap(), "--log-level", "info", "--log-utc-time"];
+    let args = [&["-k", &key, "-u", "ann", "--grace-time", "60"][..], &flags].concat();
+    let portable = Portable::start(&place, &args);
+    let port = portable.port.to_string();
+    let back = place.0.path().join("back");
+    // Four seconds at this rate.
+    let mut client = Command::new("sftp")
+        .args(["-l", "4096"])
+        .args(ssh_options())
+        .args(["-P", &port, "ann@127.0.0.1:/large"])
+        .arg(&back)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the download has begun", || fs::metadata(&back).is_ok_and(|file| file.len() > 0));
+    assert!(portable.stop().success());
+    assert!(client.wait().unwrap().success(), "the download was cut off");
+    assert_eq!(fs::metadata(&back).unwrap().len(), 2 << 20);
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("\"sender\":\"Download\""), "{log}");
+    assert!(!log.contains("\"level\":\"debug\""), "{log}");
 }
 
 #[test]

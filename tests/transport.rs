@@ -183,3 +183,39 @@ fn several_bindings_serve_the_same_accounts() {
     server.sftp_port = port;
     server.sftp_ok("alice", "ls\n");
 }
+
+#[test]
+fn keepalives_of_a_client_are_answered_while_nothing_else_happens() {
+    if !has("sftp") {
+        return;
+    }
+    let server = TestServer::start();
+    server.add_key_user("alice");
+    let options = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=60"];
+    let mut sftp = Command::new("sftp");
+    sftp.args(["-o", "LogLevel=DEBUG3"]).args(server.ssh_options()).args(options);
+    sftp.args(["-b", "-", "-P", &server.sftp_port.to_string(), "alice@127.0.0.1"]);
+    let mut child =
+        sftp.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let batch = "ls\n!sleep 4\nls\n";
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), batch.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    let shown = text(&out);
+    assert!(out.status.success(), "{shown}");
+    // RFC 4254, section 4: a global request, and the answer to one that is not known.
+    assert!(shown.contains("send packet: type 80"), "{shown}");
+    assert!(shown.contains("receive packet: type 82"), "{shown}");
+}
+
+#[test]
+fn compression_is_not_offered_and_clients_that_ask_for_it_do_without() {
+    if !has("sftp") {
+        return;
+    }
+    let server = TestServer::start();
+    server.add_key_user("alice");
+    let shown = negotiated(&server, &["-C"]);
+    assert!(shown.contains("compression: none") && !shown.contains("compression: zlib"), "{shown}");
+    let out = server.sftp_with("alice", "mkdir made\nls\n", &["-C"]);
+    assert!(out.status.success() && text(&out).contains("made"), "{}", text(&out));
+}

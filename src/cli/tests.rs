@@ -97,9 +97,9 @@ fn a_wrong_command_line_is_status_2_and_help_is_0() {
         &["sftpgo", "serve", "--loaddata-scan", "3"],
         &["sftpgo", "serve", "--profiler"],
         &["sftpgo", "gen", "completion", "elvish"],
-        // Commands that do not exist yet.
+        // A command that does not exist yet.
         &["sftpgo", "revertprovider"],
-        &["sftpgo", "startsubsys"],
+        &["sftpgo", "startsubsys", "-d", "homes"],
     ] {
         let error = parse(arguments).expect_err("wrong");
         assert_eq!(error.exit_code(), 2, "{arguments:?}");
@@ -115,4 +115,21 @@ fn the_version_names_the_build_date() {
     assert!(text.contains(crate::version::VERSION), "{text}");
     assert!(text.contains(crate::version::BUILD_DATE), "{text}");
     assert!(text.contains(crate::version::COMMIT), "{text}");
+}
+
+#[test]
+fn the_subsystem_logs_in_utc_and_takes_homes_of_the_system_unless_told_otherwise() {
+    let subsystem =
+        |arguments: &[&str]| match parse(["sftpgo", "startsubsys"].iter().chain(arguments)) {
+            Ok(Command::Startsubsys(options)) => options,
+            other => panic!("{other:?}"),
+        };
+    let usual = subsystem(&[]);
+    assert!(usual.level.utc_time && usual.level.level() == Level::Debug);
+    assert!(!usual.preserve_home && !usual.log_to_journald);
+    assert_eq!(usual.home_of("ann", "/home/ann".as_ref()).to_str(), Some("/home/ann"));
+    let told = subsystem(&["-c", "/etc/x", "-d", "/srv", "-p", "-j", "-v=0", "--log-utc-time=0"]);
+    assert!(!told.level.utc_time && told.level.level() == Level::Info);
+    assert!(told.preserve_home && told.log_to_journald);
+    assert_eq!(told.home_of("ann", "/home/ann".as_ref()).to_str(), Some("/srv/ann"));
 }

@@ -2,14 +2,18 @@
 
 use super::setting::{integer_choice, section, word_choice};
 
+/// What `name` is by default: a file name of a database, so no dump.
+const DEFAULT_NAME: &str = "sftpgo.db";
+
 section! {
     /// Where accounts are stored, and the rules for them.
     pub struct DataProviderConfig {
         /// Kind of the store.
         pub driver: Driver = Driver::Sqlite;
 
-        /// Name of the store: for "sqlite" the database file.
-        pub name: String = "sftpgo.db".to_owned();
+        /// Name of the store: for "sqlite" the database file, for "memory" a dump that is loaded
+        /// at each start, if there is one; the default means none.
+        pub name: String = DEFAULT_NAME.to_owned();
 
         /// Prefix for the names of the tables: letters, digits and underscores.
         pub sql_tables_prefix: String = String::new(), check check_tables_prefix;
@@ -120,6 +124,8 @@ word_choice! {
     pub enum Driver {
         /// A SQLite file.
         Sqlite = "sqlite",
+        /// Nothing is kept; accounts may come from a dump at each start.
+        Memory = "memory",
     }
 }
 
@@ -152,6 +158,14 @@ integer_choice! {
         Automatic = 0,
         /// Only by the command `initprovider`.
         Manual = 1,
+    }
+}
+
+impl DataProviderConfig {
+    /// The dump that accounts in memory come from; relative to the configuration directory.
+    pub fn memory_dump(&self) -> Option<&str> {
+        let names_a_dump = !self.name.is_empty() && self.name != DEFAULT_NAME;
+        (self.driver == Driver::Memory && names_a_dump).then_some(&*self.name)
     }
 }
 

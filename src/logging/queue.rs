@@ -15,6 +15,7 @@ use std::time::Duration;
 use slog::Level;
 
 use super::drain::push_head;
+use super::journal::Journal;
 use super::rotate::RotatingFile;
 use super::tail::Tail;
 use super::timestamp::Zone;
@@ -31,6 +32,7 @@ const MAX_BATCH_BYTES: usize = 256 * 1024;
 pub(super) enum Output {
     Stderr,
     File(RotatingFile),
+    Journal(Journal),
     Memory(Captured),
     /// Fails while the flag is set.
     #[cfg(test)]
@@ -42,6 +44,7 @@ impl Output {
         match self {
             Self::Stderr => io::stderr().lock().write_all(lines),
             Self::File(file) => file.write_lines(lines),
+            Self::Journal(journal) => journal.write_lines(lines),
             Self::Memory(captured) => {
                 captured.append(lines);
                 Ok(())

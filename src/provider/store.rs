@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::sql::SqlProvider;
 use super::{Account, Objects, Page, PasswordOwner, PasswordPolicy, Provider, Restored};
-use crate::config::{DataProviderConfig, UpdateMode};
+use crate::config::{DataProviderConfig, Driver, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
 use crate::model::{
@@ -57,6 +57,10 @@ impl Store {
     ) -> Result<Self> {
         let provider = SqlProvider::open(config, config_dir)?;
         match config.update_mode {
+            // Made anew at each start, nobody could have prepared it.
+            _ if config.driver == Driver::Memory => {
+                provider.migrate()?;
+            }
             UpdateMode::Automatic => {
                 provider.migrate()?;
             }

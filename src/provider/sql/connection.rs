@@ -120,12 +120,6 @@ impl AnyPool {
             Self::Sqlite(pool) => pool.max_size() as usize,
         }
     }
-
-    pub fn driver(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "sqlite",
-        }
-    }
 }
 
 /// Settings of every SQLite connection.

@@ -30,6 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Accounts in a SQL database.
 pub struct SqlProvider {
     pool: AnyPool,
+    driver: Driver,
     /// The database file, for engines that have one.
     file: Option<file::OpenedFile>,
 }
@@ -52,13 +53,14 @@ impl SqlProvider {
                 let pool = AnyPool::sqlite_file(&path, config.pool_size)?;
                 (pool, Some(file::OpenedFile::remember(path)?))
             }
+            Driver::Memory => return Self::in_memory(),
         };
-        Ok(Self { pool, file })
+        Ok(Self { pool, driver: config.driver, file })
     }
 
     /// A database in memory, gone with the provider.
     pub fn in_memory() -> Result<Self> {
-        Ok(Self { pool: AnyPool::sqlite_memory()?, file: None })
+        Ok(Self { pool: AnyPool::sqlite_memory()?, driver: Driver::Memory, file: None })
     }
 
     /// Most connections that are open at a time.
@@ -84,7 +86,7 @@ impl Provider for SqlProvider {
     }
 
     fn driver(&self) -> &'static str {
-        self.pool.driver()
+        self.driver.as_str()
     }
 }
 

@@ -11,5 +11,6 @@ pub mod handles;
 pub mod names;
 pub mod packet;
 pub mod status;
+pub mod stdio;
 
 pub use engine::{Channel, ChannelError, Inline, Outlet};
