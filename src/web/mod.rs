@@ -15,6 +15,7 @@ mod live;
 mod observe;
 mod openapi;
 mod paging;
+mod permission_test;
 mod qr;
 mod query;
 mod reason;
