@@ -76,6 +76,14 @@ impl<R: Right> Admin<R> {
         Some(self.account.role.as_str()).filter(|role| !role.is_empty())
     }
 
+    /// Refuses who does not hold a permission besides that of the handler.
+    ///
+    /// # Errors
+    /// 403 naming it.
+    pub fn require(&self, permission: AdminPermission) -> Result<(), ApiError> {
+        if self.may(permission) { Ok(()) } else { Err(lacks(permission)) }
+    }
+
     /// Refuses administrators with a role: for what tells of the users of all roles.
     ///
     /// # Errors
@@ -135,14 +143,15 @@ impl<R: Right> FromRequest for Admin<R> {
             if let Some(permission) = R::PERMISSION
                 && !account.may(permission)
             {
-                return Err(ApiError::forbidden(format!(
-                    "this needs the permission \"{}\"",
-                    permission.as_str()
-                )));
+                return Err(lacks(permission));
             }
             Ok(Self { account, claims, right: PhantomData })
         })
     }
+}
+
+fn lacks(permission: AdminPermission) -> ApiError {
+    ApiError::forbidden(format!("this needs the permission \"{}\"", permission.as_str()))
 }
 
 /// An authenticated user: the resources below `/user`.

@@ -7,6 +7,7 @@ mod api;
 mod app;
 mod auth;
 mod body;
+mod bulk;
 mod error;
 mod health;
 mod htpasswd;
@@ -25,6 +26,7 @@ mod scope;
 mod server;
 mod telemetry;
 mod token;
+mod user_query;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //! a store in memory and real actors.
 
 mod admins;
+mod bulk;
 mod connections;
 mod dumps;
 mod folders;
