@@ -9,6 +9,7 @@ mod api;
 mod app;
 mod auth;
 mod body;
+mod bulk;
 mod error;
 mod health;
 mod htpasswd;
@@ -18,6 +19,7 @@ mod observe;
 mod openapi;
 mod pages;
 mod paging;
+mod permission_test;
 mod qr;
 mod query;
 mod reason;
@@ -27,6 +29,7 @@ mod scope;
 mod server;
 mod telemetry;
 mod token;
+mod user_query;
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,14 @@
 
 mod admins;
 mod browser;
+mod bulk;
 mod connections;
 mod dumps;
 mod folders;
 mod groups;
 mod harness;
 mod logs;
+mod permission_test;
 mod quotas;
 mod roles;
 mod servers;

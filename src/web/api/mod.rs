@@ -3,11 +3,13 @@
 
 pub mod admins;
 pub mod aliases;
+pub mod bulk;
 pub mod connections;
 pub mod dumps;
 pub mod folders;
 pub mod groups;
 pub mod logs;
+pub mod permission_test;
 pub mod profile;
 pub mod quotas;
 pub mod roles;
