@@ -21,10 +21,11 @@ use crate::model::{Folder, User};
 use crate::provider::Store;
 use crate::web::api::status::SshServiceStatus;
 use crate::web::api::version::VersionInfo;
+use crate::web::edge::Edge;
 use crate::web::error::ApiError;
 use crate::web::pages::Pages;
 use crate::web::token::TokenIssuer;
-use crate::web::{admin, health, observe, openapi, routes};
+use crate::web::{admin, cors, health, observe, openapi, routes, security};
 
 /// What every handler may use, shared by all bindings.
 pub struct Services {
@@ -103,6 +104,8 @@ pub struct Binding {
     pub has_openapi: bool,
     /// The web pages for administrators, if this binding has them.
     pub pages: Option<Arc<Pages>>,
+    /// What is decided about a request before a handler sees it.
+    pub edge: Edge,
 }
 
 impl Binding {
@@ -135,7 +138,8 @@ pub fn app(
         .app_data(binding)
         .app_data(QueryConfig::default().error_handler(|error, _| wrong_request(&error)))
         .app_data(PathConfig::default().error_handler(|error, _| wrong_request(&error)))
-        .wrap(observe::security_headers())
+        .wrap(from_fn(cors::httpd))
+        .wrap(from_fn(security::httpd))
         .wrap(from_fn(observe::httpd))
         .configure(move |config| configure(config, &configured))
         .default_service(web::to(routes::not_found))
@@ -157,7 +161,7 @@ fn configure(config: &mut ServiceConfig, binding: &Binding) {
         routes::configure(config);
     }
     if binding.has_api && binding.has_openapi {
-        openapi::configure(config);
+        openapi::configure(config, &binding.edge);
     }
     if binding.pages.is_some() {
         admin::configure(config);

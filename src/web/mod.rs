@@ -9,6 +9,9 @@ mod api;
 mod app;
 mod auth;
 mod body;
+mod client_ip;
+mod cors;
+mod edge;
 mod error;
 mod health;
 mod htpasswd;
@@ -24,8 +27,11 @@ mod reason;
 mod response;
 mod routes;
 mod scope;
+mod security;
 mod server;
+mod stream;
 mod telemetry;
+mod tls;
 mod token;
 
 #[cfg(test)]

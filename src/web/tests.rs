@@ -5,6 +5,7 @@ mod admins;
 mod browser;
 mod connections;
 mod dumps;
+mod edge;
 mod folders;
 mod groups;
 mod harness;
