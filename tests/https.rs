@@ -167,6 +167,24 @@ fn only_the_configured_versions_suites_and_protocols_are_spoken() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
+#[test]
+fn ping_asks_a_server_that_speaks_https_only() {
+    if !has("openssl") {
+        return;
+    }
+    let authority = Authority::new();
+    authority.issue("server", "server", "first");
+    let (mut server, port) = with_binding(&borrowed(&tls(&authority, "13")), &[]);
+    // As if the other listener were not there.
+    server.set("HTTPD__BINDINGS__0__PORT", "0");
+    let out = server.subcommand("ping").output().unwrap();
+    assert!(out.status.success(), "{}", text(&out));
+    server.stop();
+    let out = server.subcommand("ping").output().unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out).contains(&format!("127.0.0.1:{port}")), "{}", text(&out));
+}
+
 /// An open connection on which a request can be sent bit by bit.
 struct Slow(Child);
 
