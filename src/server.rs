@@ -29,6 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{HttpClient, KeyboardHook, Programs};
 use crate::logging::{self, LogControl, Logging};
 use crate::metrics::Metrics;
+use crate::protocol::listener::proxy::ProxyPolicy;
 use crate::protocol::ssh;
 use crate::protocol::ssh::server::{BindRequest, Parts, Service};
 use crate::provider::backup::{self, LoadMode};
@@ -384,6 +385,7 @@ impl Core {
             httpd: config.httpd.clone(),
             telemetry: config.telemetry.clone(),
             config_dir: config_dir.path().to_owned(),
+            proxy: ProxyPolicy::from_config(&config.common)?,
             services: Arc::new(services),
         })
     }
@@ -408,6 +410,9 @@ impl Core {
                         slog::info!(log, "reload requested");
                         if let Err(error) = ssh.reload() {
                             slog::error!(log, "{error}");
+                        }
+                        if let Some(web) = &web {
+                            web.reload().await;
                         }
                         tell_systemd(&[sd_notify::NotifyState::Ready]);
                     }

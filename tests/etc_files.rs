@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use actors::{ActorHealth, HealthReport, HooksHealth, QuotaHealth};
+use serde_json::Value;
 use sftpgo::logging::{self, ConnectionFailed, LogOptions, Logging, Login};
 use tempfile::TempDir;
 
@@ -99,8 +100,8 @@ fn the_alert_rules_pass_prometheus_own_check() {
     }
 }
 
-#[test]
-fn the_alert_rules_ask_only_for_series_that_exist() {
+/// What `/metrics` shows once everything has happened once.
+fn metrics_page() -> String {
     let metrics = sftpgo::metrics::Metrics::new().unwrap();
     metrics.set_health(&HealthReport {
         control_roundtrip: None,
@@ -119,11 +120,15 @@ fn the_alert_rules_ask_only_for_series_that_exist() {
         transfers: 0,
         is_draining: false,
     });
-    let page = metrics.render().unwrap();
-    let rules = std::fs::read_to_string(etc("prometheus/sftpgo-alerts.yml")).unwrap();
+    metrics.render().unwrap()
+}
+
+/// Fails for names of series in `text` that are not on the page.
+fn assert_series_exist(text: &str) {
+    let page = metrics_page();
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut asked: Vec<&str> =
-        rules.split(|c: char| !is_name(c)).filter(|word| word.starts_with("sftpgo_")).collect();
+    let is_series = |word: &&str| word.starts_with("sftpgo_") || word.starts_with("process_");
+    let mut asked: Vec<&str> = text.split(|c| !is_name(c)).filter(is_series).collect();
     asked.sort_unstable();
     asked.dedup();
     assert!(asked.len() > 10, "{asked:?}");
@@ -132,5 +137,70 @@ fn the_alert_rules_ask_only_for_series_that_exist() {
             .lines()
             .any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         assert!(is_there, "{name}");
+    }
+}
+
+#[test]
+fn the_alert_rules_ask_only_for_series_that_exist() {
+    let rules = std::fs::read_to_string(etc("prometheus/sftpgo-alerts.yml")).unwrap();
+    assert_series_exist(&rules);
+}
+
+/// The panels of the dashboard, and the expressions of each.
+fn dashboard() -> (Value, Vec<String>) {
+    let text = std::fs::read_to_string(etc("grafana/sftpgo-dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let expressions =
+        targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    (dashboard, expressions)
+}
+
+#[test]
+fn the_dashboard_asks_only_for_series_that_exist() {
+    let (dashboard, expressions) = dashboard();
+    assert_series_exist(&expressions.join("\n"));
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        if let Some(query) = variable["definition"].as_str() {
+            assert!(query.contains("sftpgo_dataprovider_availability"), "{query}");
+        }
+    }
+}
+
+#[test]
+fn the_panels_of_the_dashboard_have_their_own_place_and_number() {
+    let (dashboard, _) = dashboard();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let place = |panel: &Value, side: &str| panel["gridPos"][side].as_u64().unwrap();
+    for (index, panel) in panels.iter().enumerate() {
+        let shown = panel["title"].as_str().unwrap();
+        assert!(place(panel, "x") + place(panel, "w") <= 24, "{shown} is wider than the page");
+        for other in &panels[..index] {
+            assert_ne!(panel["id"], other["id"], "{shown}");
+            let apart = |from: &str, size: &str| {
+                place(panel, from) >= place(other, from) + place(other, size)
+                    || place(other, from) >= place(panel, from) + place(panel, size)
+            };
+            assert!(apart("x", "w") || apart("y", "h"), "{shown} covers {}", other["title"]);
+        }
+    }
+}
+
+#[test]
+fn the_expressions_of_the_dashboard_are_understood_by_prometheus() {
+    let (_, expressions) = dashboard();
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("rules.yml");
+    let mut rules = String::from("groups:\n- name: dashboard\n  rules:\n");
+    for (index, expression) in expressions.iter().enumerate() {
+        let expression = expression.replace("$__rate_interval", "5m");
+        // A JSON string is a YAML one.
+        let quoted = serde_json::to_string(&expression).unwrap();
+        rules.push_str(&format!("  - record: panel:number{index}\n    expr: {quoted}\n"));
+    }
+    std::fs::write(&file, rules).unwrap();
+    if let Some((is_ok, said)) = run("promtool", &["check", "rules", &file.to_string_lossy()]) {
+        assert!(is_ok, "{said}");
     }
 }

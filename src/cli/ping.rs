@@ -3,12 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
 use super::ConfigFlags;
-use crate::config::{self, Config};
+use crate::config::{self, Config, HttpdBinding, ProxyMode};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long each step may take: connecting, sending, every read.
@@ -28,6 +33,7 @@ pub struct PingOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     Tcp(SocketAddr),
+    Tls(SocketAddr),
     UnixSocket(PathBuf),
 }
 
@@ -40,21 +46,26 @@ pub fn run(options: &PingOptions) -> Result<()> {
     ask(&target(&loaded.config)?)
 }
 
-/// The first listener that answers health checks: HTTP, otherwise telemetry.
+/// The first listener that answers health checks: HTTP, otherwise telemetry. One that
+/// wants a certificate or the header of a load balancer first is left out.
 ///
 /// # Errors
 /// No listener is enabled, or its address is no IP address.
 pub fn target(config: &Config) -> Result<Target> {
-    let http = config
-        .httpd
-        .bindings
-        .iter()
-        .map(|binding| ("httpd.bindings[].address", &binding.address, binding.port));
+    let is_open = |binding: &&HttpdBinding| {
+        let wants_header = config.common.proxy_protocol == ProxyMode::Required;
+        binding.client_auth_type == 0 && !(wants_header && binding.proxy_mode == 1)
+    };
+    let http = config.httpd.bindings.iter().filter(is_open).map(|binding| {
+        ("httpd.bindings[].address", &binding.address, binding.port, binding.enable_https)
+    });
     let telemetry = &config.telemetry;
-    let telemetry = ("telemetry.bind_address", &telemetry.bind_address, telemetry.bind_port);
-    let (key, address, port) = http
+    let has_tls = !telemetry.certificate_file.is_empty();
+    let telemetry =
+        ("telemetry.bind_address", &telemetry.bind_address, telemetry.bind_port, has_tls);
+    let (key, address, port, has_tls) = http
         .chain([telemetry])
-        .find(|(_, address, port)| address.starts_with('/') || *port != 0)
+        .find(|(_, address, port, _)| address.starts_with('/') || *port != 0)
         .ok_or_else(|| {
             Error::invalid("neither httpd nor telemetry has a listener that could be asked")
         })?;
@@ -73,7 +84,8 @@ pub fn target(config: &Config) -> Result<Target> {
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    Ok(Target::Tcp(SocketAddr::new(ip, port)))
+    let address = SocketAddr::new(ip, port);
+    Ok(if has_tls { Target::Tls(address) } else { Target::Tcp(address) })
 }
 
 /// Sends `GET /healthz` and expects status 200.
@@ -83,6 +95,7 @@ pub fn target(config: &Config) -> Result<Target> {
 pub fn ask(target: &Target) -> Result<()> {
     let (name, result) = match target {
         Target::Tcp(address) => (address.to_string(), ask_tcp(*address)),
+        Target::Tls(address) => (address.to_string(), ask_tls(*address)),
         Target::UnixSocket(path) => (path.display().to_string(), ask_unix_socket(path)),
     };
     let answer = result.map_err(|error| {
@@ -104,11 +117,71 @@ pub fn ask(target: &Target) -> Result<()> {
     }
 }
 
-fn ask_tcp(address: SocketAddr) -> std::io::Result<Vec<u8>> {
+fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, STEP_TIMEOUT)?;
     stream.set_read_timeout(Some(STEP_TIMEOUT))?;
     stream.set_write_timeout(Some(STEP_TIMEOUT))?;
-    exchange(stream)
+    Ok(stream)
+}
+
+fn ask_tcp(address: SocketAddr) -> std::io::Result<Vec<u8>> {
+    exchange(connect(address)?)
+}
+
+fn ask_tls(address: SocketAddr) -> std::io::Result<Vec<u8>> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    let name = ServerName::IpAddress(address.ip().into());
+    let tls = ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)?;
+    exchange(rustls::StreamOwned::new(tls, connect(address)?))
+}
+
+/// Takes every certificate: it is for the name that clients use, not for the address that
+/// is asked here, and nothing secret is said. Who can answer on that address of this
+/// machine could as well answer without TLS.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 #[cfg(unix)]
@@ -165,6 +238,22 @@ mod tests {
             config.telemetry.bind_port = telemetry_port;
             assert_eq!(target(&config).ok(), expected, "{bindings:?}");
         }
+    }
+
+    #[test]
+    fn a_listener_that_wants_more_than_a_request_is_left_out() {
+        let mut config = Config::default();
+        let https = HttpdBinding { enable_https: true, ..binding("", 80) };
+        config.httpd.bindings = vec![https.clone()];
+        let tls = |port| Some(Target::Tls(SocketAddr::from(([127, 0, 0, 1], port))));
+        assert_eq!(target(&config).ok(), tls(80));
+        let certificate = HttpdBinding { client_auth_type: 1, ..https.clone() };
+        let header = HttpdBinding { proxy_mode: 1, ..https };
+        config.httpd.bindings = vec![certificate, header, binding("", 81)];
+        assert_eq!(target(&config).ok(), tls(80), "the header is optional");
+        config.common.proxy_protocol = ProxyMode::Required;
+        let plain = Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 81)));
+        assert_eq!(target(&config).ok(), Some(plain));
     }
 
     #[test]

@@ -102,7 +102,8 @@ integer_choice! {
     }
 }
 
-fn check_networks(list: &[String]) -> Result<(), String> {
+/// Whether every text is an IP address or a network.
+pub(super) fn check_networks(list: &[String]) -> Result<(), String> {
     match list.iter().find(|text| network::parse(text).is_err()) {
         None => Ok(()),
         Some(text) => Err(format!("{text:?} is neither an IP address nor a network")),

@@ -27,6 +27,7 @@ pub mod setting;
 pub mod sftpd;
 pub mod smtp;
 pub mod telemetry;
+pub mod tls;
 pub mod tree;
 pub mod webdavd;
 
@@ -38,12 +39,15 @@ pub use data_provider::{
 };
 pub use environment::Environment;
 pub use http::{HttpCertificate, HttpConfig, HttpHeader};
-pub use httpd::{HttpdBinding, HttpdConfig, SetupConfig};
+pub use httpd::{
+    CorsConfig, HttpdBinding, HttpdConfig, HttpdSecurity, HttpsProxyHeader, SetupConfig,
+};
 pub use load::{ConfigDir, Loaded, Sources, load};
 pub use mfa::{MfaConfig, TotpAlgorithm, TotpSettings};
 pub use setting::Secret;
 pub use sftpd::{SSH_COMMANDS, SftpdBinding, SftpdConfig, check_ssh_commands};
 pub use telemetry::TelemetryConfig;
+pub use tls::MinTlsVersion;
 
 use setting::section;
 

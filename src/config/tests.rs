@@ -405,7 +405,7 @@ fn an_unavailable_setting_stops_the_start_unless_it_leaves_the_feature_off() {
         ("[common.actions]\nhook = \"/bin/x\"", "common.actions.hook"),
         ("[[ftpd.bindings]]\nport = 2121", "ftpd.bindings[0].port"),
         ("[[plugins]]\ntype = \"notifier\"", "plugins[0].type"),
-        ("[[httpd.bindings]]\nenable_https = true", "httpd.bindings[0].enable_https"),
+        ("[[httpd.bindings]]\nhide_login_url = 1", "httpd.bindings[0].hide_login_url"),
         ("[kms.secrets]\nurl = \"local://x\"", "kms.secrets.url"),
         ("[sftpd]\nkeyboard_interactive_auth_program = \"p\"", "keyboard_interactive_auth_program"),
         ("[data_provider]\nhost = \"db\"", "data_provider.host"),

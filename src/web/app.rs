@@ -21,10 +21,11 @@ use crate::vfs::scans::Scans;
 use crate::web::api::status::SshServiceStatus;
 use crate::web::api::version::VersionInfo;
 use crate::web::auth::{Admin, Right};
+use crate::web::edge::Edge;
 use crate::web::error::ApiError;
 use crate::web::pages::Pages;
 use crate::web::token::TokenIssuer;
-use crate::web::{admin, health, observe, openapi, routes};
+use crate::web::{admin, cors, health, observe, openapi, routes, security};
 
 /// What every handler may use, shared by all bindings.
 pub struct Services {
@@ -109,6 +110,8 @@ pub struct Binding {
     pub has_openapi: bool,
     /// The web pages for administrators, if this binding has them.
     pub pages: Option<Arc<Pages>>,
+    /// What is decided about a request before a handler sees it.
+    pub edge: Edge,
 }
 
 impl Binding {
@@ -141,7 +144,8 @@ pub fn app(
         .app_data(binding)
         .app_data(QueryConfig::default().error_handler(|error, _| wrong_request(&error)))
         .app_data(PathConfig::default().error_handler(|error, _| wrong_request(&error)))
-        .wrap(observe::security_headers())
+        .wrap(from_fn(cors::httpd))
+        .wrap(from_fn(security::httpd))
         .wrap(from_fn(observe::httpd))
         .configure(move |config| configure(config, &configured))
         .default_service(web::to(routes::not_found))
@@ -163,9 +167,9 @@ fn configure(config: &mut ServiceConfig, binding: &Binding) {
         routes::configure(config);
     }
     if binding.has_api && binding.has_openapi {
-        openapi::configure(config);
+        openapi::configure(config, &binding.edge);
     }
     if binding.pages.is_some() {
-        admin::configure(config);
+        admin::configure(config, &binding.edge);
     }
 }

@@ -1,53 +1,19 @@
-//! What is seen of every request: a log line, counters, an id, and the headers
-//! that keep browsers from doing harm with an answer.
+//! What is seen of every request: a log line, counters and an id.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use actix_web::HttpRequest;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::middleware::{DefaultHeaders, Next};
+use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use crate::error::Error;
 use crate::logging;
 use crate::web::app::{Binding, Services};
+pub use crate::web::client_ip::Peer;
 use crate::web::error::ApiError;
 use crate::web::telemetry::Telemetry;
-
-/// Who sent a request, as far as the connection tells.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Loopback through a Unix socket: whoever can open it is on this machine.
-    pub ip: IpAddr,
-    /// `address:port`; empty through a Unix socket.
-    pub shown: String,
-}
-
-impl Peer {
-    pub fn of(request: &HttpRequest) -> Self {
-        match request.peer_addr() {
-            Some(address) => {
-                // An IPv4 client may come through an IPv6 socket.
-                let ip = address.ip().to_canonical();
-                Self { ip, shown: SocketAddr::new(ip, address.port()).to_string() }
-            }
-            None => Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), shown: String::new() },
-        }
-    }
-}
-
-/// Headers of every answer: never cached, never framed, never run as a page.
-pub fn security_headers() -> DefaultHeaders {
-    DefaultHeaders::new()
-        .add(("Cache-Control", "no-store"))
-        .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
-        .add(("Referrer-Policy", "no-referrer"))
-        .add(("X-Content-Type-Options", "nosniff"))
-        .add(("X-Frame-Options", "DENY"))
-}
 
 /// Middleware of the API's server.
 pub async fn httpd<B: MessageBody>(

@@ -9,6 +9,7 @@ use utoipa::openapi::{
 };
 use utoipa::{Modify, OpenApi};
 
+use crate::web::edge::Edge;
 use crate::web::routes::Document;
 
 /// What is said once for the whole document.
@@ -74,15 +75,15 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
-/// Serves the document at `/openapi` and `/openapi/openapi.json`.
-pub fn configure(config: &mut ServiceConfig) {
+/// Serves the document at `/openapi` and `/openapi/openapi.json`, below the web root.
+pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
     // Rendered once per worker when the server starts, not with every request.
     let document = serde_json::to_string(&Document::openapi()).unwrap_or_default();
     let document = web::Bytes::from(document);
     for path in ["/openapi", "/openapi/openapi.json"] {
         let document = document.clone();
         config.route(
-            path,
+            &edge.link(path),
             web::get().to(move || {
                 let document = document.clone();
                 async move { HttpResponse::Ok().content_type("application/json").body(document) }

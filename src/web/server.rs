@@ -5,18 +5,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpServer;
-use actix_web::dev::ServerHandle;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Response};
+use actix_server::{Server, ServerHandle};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::web::Data;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{HttpdConfig, Secret, TelemetryConfig};
+use crate::config::{HttpdBinding, HttpdConfig, Secret, TelemetryConfig};
 use crate::error::{Error, Result};
 use crate::logging;
+use crate::protocol::listener::proxy::ProxyPolicy;
 use crate::web::app::{self, Binding, Services};
+use crate::web::edge::Edge;
 use crate::web::htpasswd::Htpasswd;
 use crate::web::listen::{self, Address};
 use crate::web::pages::Pages;
+use crate::web::stream::Entrance;
 use crate::web::telemetry::{self, Telemetry};
+use crate::web::tls::{ClientAuthorities, Tls, TlsSettings};
 use crate::web::token::{Revocations, TokenIssuer};
 
 /// Threads that serve one listener.
@@ -25,6 +33,12 @@ const WORKERS: usize = 2;
 const MAX_CONNECTIONS_PER_WORKER: usize = 4096;
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection without a request is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// How long a client may take to close its side.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often certificates are read again without being asked to.
+const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(8 * 3600);
 /// How long open requests may go on after a graceful stop was asked for.
 const STOP_TIMEOUT_SECS: u64 = 10;
 
@@ -34,6 +48,8 @@ pub struct WebContext {
     pub telemetry: TelemetryConfig,
     /// Relative file names in the two sections are below it.
     pub config_dir: PathBuf,
+    /// For bindings with `proxy_mode`.
+    pub proxy: ProxyPolicy,
     pub services: Arc<Services>,
 }
 
@@ -43,6 +59,30 @@ pub struct WebHandle {
     addresses: Vec<SocketAddr>,
     telemetry_address: Option<SocketAddr>,
     sockets: Vec<PathBuf>,
+    certificates: Arc<Certificates>,
+    /// Reads them again now and then.
+    _reader: Option<AbortOnDropHandle<()>>,
+}
+
+/// The TLS of all servers, by the place of their settings.
+struct Certificates {
+    all: Vec<(String, Tls)>,
+    log: slog::Logger,
+}
+
+impl Certificates {
+    /// Reads every file again. What cannot be used stays as it was, and the log says so.
+    fn reload(&self) {
+        for (place, tls) in &self.all {
+            match tls.reload() {
+                Ok(true) => slog::info!(self.log, "{place}: new certificates are in use"),
+                Ok(false) => slog::debug!(self.log, "{place}: the certificates have not changed"),
+                Err(error) => {
+                    slog::error!(self.log, "{place}: {error}; the certificates in use are kept");
+                }
+            }
+        }
+    }
 }
 
 impl WebHandle {
@@ -61,6 +101,13 @@ impl WebHandle {
         self.telemetry_address
     }
 
+    /// Reads certificates, keys and revocation lists again, without touching connections.
+    pub async fn reload(&self) {
+        let certificates = self.certificates.clone();
+        // A failure would be a panic, which is logged where it happens.
+        let _ = tokio::task::spawn_blocking(move || certificates.reload()).await;
+    }
+
     /// Stops listening; with `graceful`, requests that are being answered may finish.
     pub async fn stop(self, graceful: bool) {
         futures_util::future::join_all(self.servers.iter().map(|server| server.stop(graceful)))
@@ -75,19 +122,45 @@ impl WebHandle {
 /// Ties an application to its socket, with the limits that all servers share. A
 /// macro only because the bounds of a function need types that actix-web keeps to itself.
 macro_rules! serve {
-    ($app:expr, $socket:expr) => {{
-        let server = HttpServer::new($app)
+    ($app:expr, $socket:expr, $entrance:expr) => {{
+        let entrance = Arc::new($entrance);
+        let builder = Server::build()
             .workers(WORKERS)
             .disable_signals()
             .shutdown_timeout(STOP_TIMEOUT_SECS)
-            .max_connections(MAX_CONNECTIONS_PER_WORKER)
-            .client_request_timeout(HEADER_TIMEOUT);
-        let listening = match $socket {
-            Socket::Tcp(listener, _) => server.listen(listener),
-            #[cfg(unix)]
-            Socket::Unix(listener, _) => server.listen_uds(listener),
+            .max_concurrent_connections(MAX_CONNECTIONS_PER_WORKER);
+        let stop = builder.graceful_shutdown_signal();
+        let http = move || {
+            let stop = stop.clone();
+            let app = $app.into_factory().map_err(|error| Response::from(error));
+            HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(HEADER_TIMEOUT)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .graceful_shutdown_signal(move || {
+                    let stop = stop.clone();
+                    async move { stop.notified().await }
+                })
+                .finish(map_config(app, |()| AppConfig::default()))
         };
-        listening.map(HttpServer::run).map_err(|error| Error::from_io("serve the socket", error))
+        let listening = match $socket {
+            Socket::Tcp(listener, _) => builder.listen("tcp", listener, move || {
+                let entrance = entrance.clone();
+                fn_service(move |socket| entrance.clone().open_tcp(socket))
+                    .map_err(DispatchError::Io)
+                    .and_then(http())
+            }),
+            #[cfg(unix)]
+            Socket::Unix(listener, _) => builder.listen_uds("unix", listener, move || {
+                let entrance = entrance.clone();
+                fn_service(move |socket| entrance.clone().open_unix(socket))
+                    .map_err(DispatchError::Io)
+                    .and_then(http())
+            }),
+        };
+        listening
+            .map(|builder| builder.run())
+            .map_err(|error| Error::from_io("serve the socket", error))
     }};
 }
 
@@ -99,23 +172,27 @@ macro_rules! serve {
 /// When an address cannot be listened on, or a file that the configuration names
 /// cannot be used.
 pub fn start(context: WebContext) -> Result<WebHandle> {
-    let WebContext { httpd, telemetry, config_dir, services } = context;
+    let WebContext { httpd, telemetry, config_dir, proxy, services } = context;
     let passphrase = signing_passphrase(&httpd, &config_dir)?;
     let revoked = Arc::new(Revocations::default());
     let pages = Pages::load(&httpd, &config_dir)?.map(Arc::new);
-    let mut handle = WebHandle {
-        servers: Vec::new(),
-        addresses: Vec::new(),
-        telemetry_address: None,
-        sockets: Vec::new(),
-    };
+    let (mut addresses, mut sockets) = (Vec::new(), Vec::new());
+    let mut telemetry_address = None;
+    let mut certificates = Vec::new();
     let mut starting = Vec::new();
+    let log = logging::for_sender(&services.log, "httpd");
     for (index, binding) in httpd.bindings.iter().enumerate() {
-        let at = |error: Error| error.wrap(format!("httpd.bindings[{index}]"));
+        let place = format!("httpd.bindings[{index}]");
+        let at = |error: Error| error.wrap(place.clone());
         let Some(address) = Address::from_config(&binding.address, binding.port).map_err(at)?
         else {
             continue;
         };
+        let edge = Edge::from_config(&httpd, binding).map_err(at)?;
+        if let Some(warning) = edge.proxies.warning() {
+            slog::warn!(log, "{place}: {warning}");
+        }
+        let tls = binding_tls(&httpd, binding, &address, &config_dir).map_err(at)?;
         let socket = Socket::open(&address).map_err(at)?;
         let tokens = TokenIssuer::new(
             passphrase.expose(),
@@ -130,16 +207,23 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
             has_api: binding.enable_rest_api,
             has_openapi: binding.render_openapi,
             pages: pages.clone().filter(|_| binding.enable_web_admin),
+            edge,
         };
-        let log = logging::for_sender(&services.log, "httpd");
-        slog::info!(log, "listening on {}", socket.shown());
-        handle.addresses.extend(socket.tcp_address());
-        handle.sockets.extend(socket.path());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        slog::info!(log, "listening on {} ({scheme})", socket.shown());
+        addresses.extend(socket.tcp_address());
+        sockets.extend(socket.path());
+        let entrance = Entrance {
+            proxy: (binding.proxy_mode == 1).then(|| proxy.clone()),
+            tls: tls.as_ref().map(Tls::config),
+            log: log.clone(),
+        };
         let state = Data::new(state);
-        starting.push(serve!(move || app::app(state.clone()), socket).map_err(at)?);
+        starting.push(serve!(app::app(state.clone()), socket, entrance).map_err(at)?);
+        certificates.extend(tls.map(|tls| (place.clone(), tls)));
     }
-    let address = Address::from_config(&telemetry.bind_address, telemetry.bind_port)
-        .map_err(|error| error.wrap("telemetry"))?;
+    let at = |error: Error| error.wrap("telemetry");
+    let address = Address::from_config(&telemetry.bind_address, telemetry.bind_port).map_err(at)?;
     if let Some(address) = address {
         let readers = match telemetry.auth_user_file.as_str() {
             "" => None,
@@ -149,22 +233,112 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
                 Some(Arc::new(readers))
             }
         };
-        let socket = Socket::open(&address).map_err(|error| error.wrap("telemetry"))?;
+        let tls = telemetry_tls(&telemetry, &address, &config_dir).map_err(at)?;
+        let socket = Socket::open(&address).map_err(at)?;
         let log = logging::for_sender(&services.log, "telemetry");
-        slog::info!(log, "listening on {}", socket.shown());
-        handle.telemetry_address = socket.tcp_address();
-        handle.sockets.extend(socket.path());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        slog::info!(log, "listening on {} ({scheme})", socket.shown());
+        telemetry_address = socket.tcp_address();
+        sockets.extend(socket.path());
+        let entrance = Entrance { proxy: None, tls: tls.as_ref().map(Tls::config), log };
         let state =
             Data::new(Telemetry { services: services.clone(), readers, local: socket.shown() });
-        let server = serve!(move || telemetry::app(state.clone()), socket);
-        starting.push(server.map_err(|error| error.wrap("telemetry"))?);
+        starting.push(serve!(telemetry::app(state.clone()), socket, entrance).map_err(at)?);
+        certificates.extend(tls.map(|tls| ("telemetry".to_owned(), tls)));
     }
     // Only now: an error above must not leave half of the servers running.
+    let mut servers = Vec::new();
     for server in starting {
-        handle.servers.push(server.handle());
+        servers.push(server.handle());
         tokio::spawn(server);
     }
-    Ok(handle)
+    let certificates = Arc::new(Certificates { all: certificates, log });
+    let reader = (!certificates.all.is_empty()).then(|| {
+        AbortOnDropHandle::new(tokio::spawn(read_certificates_again(certificates.clone())))
+    });
+    Ok(WebHandle { servers, addresses, telemetry_address, sockets, certificates, _reader: reader })
+}
+
+/// For whoever replaces certificates without telling anybody.
+async fn read_certificates_again(certificates: Arc<Certificates>) {
+    loop {
+        tokio::time::sleep(CERTIFICATE_INTERVAL).await;
+        let certificates = certificates.clone();
+        let _ = tokio::task::spawn_blocking(move || certificates.reload()).await;
+    }
+}
+
+/// The TLS of a binding; `None` if it speaks HTTP.
+fn binding_tls(
+    httpd: &HttpdConfig,
+    binding: &HttpdBinding,
+    address: &Address,
+    config_dir: &Path,
+) -> Result<Option<Tls>> {
+    if !binding.enable_https {
+        return match binding.client_auth_type {
+            0 => Ok(None),
+            _ => Err(Error::invalid("client_auth_type: needs `enable_https`")),
+        };
+    }
+    // A pair belongs together: a binding with one of its own takes nothing of the section.
+    let (certificate, key) = match binding.certificate_file.as_str() {
+        "" if binding.certificate_key_file.is_empty() => {
+            (&httpd.certificate_file, &httpd.certificate_key_file)
+        }
+        _ => (&binding.certificate_file, &binding.certificate_key_file),
+    };
+    let resolve = |files: &[String]| files.iter().map(|file| config_dir.join(file)).collect();
+    let clients = (binding.client_auth_type == 1).then(|| ClientAuthorities {
+        certificates: resolve(&httpd.ca_certificates),
+        revocation_lists: resolve(&httpd.ca_revocation_lists),
+    });
+    tls(certificate, key, address, config_dir, |certificate, key| TlsSettings {
+        certificate,
+        key,
+        min_version: binding.min_tls_version,
+        cipher_suites: &binding.tls_cipher_suites,
+        clients,
+    })
+    .map(Some)
+}
+
+/// The TLS of the telemetry server, which a certificate switches on.
+fn telemetry_tls(
+    telemetry: &TelemetryConfig,
+    address: &Address,
+    config_dir: &Path,
+) -> Result<Option<Tls>> {
+    let (certificate, key) = (&telemetry.certificate_file, &telemetry.certificate_key_file);
+    if certificate.is_empty() && key.is_empty() {
+        return Ok(None);
+    }
+    tls(certificate, key, address, config_dir, |certificate, key| TlsSettings {
+        certificate,
+        key,
+        min_version: telemetry.min_tls_version,
+        cipher_suites: &telemetry.tls_cipher_suites,
+        clients: None,
+    })
+    .map(Some)
+}
+
+fn tls<'a>(
+    certificate: &str,
+    key: &str,
+    address: &Address,
+    config_dir: &Path,
+    settings: impl FnOnce(PathBuf, PathBuf) -> TlsSettings<'a>,
+) -> Result<Tls> {
+    if matches!(address, Address::Path(_)) {
+        return Err(Error::invalid("HTTPS is not spoken on a Unix socket"));
+    }
+    if certificate.is_empty() || key.is_empty() {
+        return Err(Error::invalid(
+            "HTTPS needs both `certificate_file` and `certificate_key_file`",
+        ));
+    }
+    Tls::new(settings(config_dir.join(certificate), config_dir.join(key)))
 }
 
 /// The secret behind the signing keys, from the file if one is named; empty for random keys.

@@ -15,7 +15,7 @@ use crate::web::app::Services;
 use crate::web::auth::BasicCredentials;
 use crate::web::error::ApiError;
 use crate::web::htpasswd::Htpasswd;
-use crate::web::{health, observe, routes};
+use crate::web::{health, observe, routes, security};
 
 /// What the telemetry server's handlers share.
 pub struct Telemetry {
@@ -40,7 +40,7 @@ pub fn app(
 > {
     App::new()
         .app_data(telemetry)
-        .wrap(observe::security_headers())
+        .wrap(from_fn(security::telemetry))
         .wrap(from_fn(observe::telemetry))
         .service(
             web::resource("/healthz")

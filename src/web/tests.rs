@@ -6,6 +6,7 @@ mod browser;
 mod bulk;
 mod connections;
 mod dumps;
+mod edge;
 mod folders;
 mod groups;
 mod harness;

@@ -17,7 +17,9 @@ use crate::web::api::segment;
 use crate::web::api::tokens::note_refusal;
 use crate::web::app::Binding;
 use crate::web::auth::Anything;
-use crate::web::observe::Peer;
+use crate::web::client_ip::Peer;
+use crate::web::edge::LoginWay;
+use crate::web::error::ApiError;
 use crate::web::pages::Pages;
 use crate::web::pages::error::PageError;
 use crate::web::pages::form::Form;
@@ -46,6 +48,7 @@ pub async fn page(
     if !binding.services.store.has_admins().await? {
         return Ok(see_other(&format!("{}/setup", admin_root(&request))));
     }
+    require_form(&binding)?;
     let next = own_path(&request, &query.next);
     AnonymousForm::new(&request)?.show(
         &request,
@@ -60,6 +63,7 @@ pub async fn password(
     binding: Data<Binding>,
     sent: AnonymousAct,
 ) -> Result<HttpResponse, PageError> {
+    require_form(&binding)?;
     let form = sent.form;
     let peer = Peer::of(&request);
     let (username, next) = (form.get("username"), own_path(&request, form.get("next")));
@@ -97,6 +101,14 @@ pub async fn code_page(
     let pages = pages_of(&binding)?;
     let session = half_session(&request, &pages)?;
     show_code(&request, &session, &own_path(&request, &query.next), StatusCode::OK, "")
+}
+
+/// Refuses where the binding has this way to sign in switched off.
+fn require_form(binding: &Binding) -> Result<(), PageError> {
+    match binding.edge.logins.offer(LoginWay::AdminForm) {
+        true => Ok(()),
+        false => Err(ApiError::forbidden("signing in by name is switched off here").into()),
+    }
 }
 
 fn show_code(

@@ -12,15 +12,19 @@ mod two_factor;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{self, ServiceConfig, get, post};
 
+use crate::web::edge::Edge;
+use crate::web::pages::page::ROOT;
 use crate::web::pages::{assets, error};
 
 /// Adds the pages to a server.
-pub fn configure(config: &mut ServiceConfig) {
-    assets::configure(config);
-    config.service(web::resource("/").route(get().to(overview::elsewhere)));
-    config.service(web::resource("/web").route(get().to(overview::elsewhere)));
+pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
+    assets::configure(config, edge);
+    for start in ["/", "/web"] {
+        let start = web::resource(edge.link(start));
+        config.service(start.route(get().to(overview::elsewhere)));
+    }
     config.service(
-        web::scope("/web/admin")
+        web::scope(&edge.link(ROOT))
             .wrap(from_fn(error::shown))
             .wrap(Compress::default())
             .route("", get().to(overview::page))

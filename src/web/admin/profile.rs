@@ -11,7 +11,7 @@ use crate::web::auth::Anything;
 use crate::web::error::ApiError;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
-use crate::web::pages::page::{own_path, see_other, theme_cookie};
+use crate::web::pages::page::{admin_root, own_path, see_other, theme_cookie};
 use crate::web::pages::signed::{Act, Signed};
 
 pub async fn page(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {
@@ -74,7 +74,7 @@ pub async fn save(act: Act<Anything>) -> Result<HttpResponse, PageError> {
         return show(by, StatusCode::UNPROCESSABLE_ENTITY, &typed, &errors).await;
     }
     by.leave_notice("ok", "Profile saved.");
-    Ok(see_other(&own_path(&by.request, "/web/admin/profile")))
+    Ok(to_profile(by))
 }
 
 pub async fn password(act: Act<Anything>) -> Result<HttpResponse, PageError> {
@@ -99,7 +99,11 @@ pub async fn password(act: Act<Anything>) -> Result<HttpResponse, PageError> {
     // Who had the old password is out; who changed it stays.
     by.pages.sessions.end_others(by.username(), Some(&by.session));
     by.leave_notice("ok", "Password changed. Your other sessions have ended.");
-    Ok(see_other(&own_path(&by.request, "/web/admin/profile")))
+    Ok(to_profile(by))
+}
+
+fn to_profile(by: &Signed<Anything>) -> HttpResponse {
+    see_other(&format!("{}/profile", admin_root(&by.request)))
 }
 
 pub async fn end_session(act: Act<Anything>) -> Result<HttpResponse, PageError> {
@@ -109,7 +113,7 @@ pub async fn end_session(act: Act<Anything>) -> Result<HttpResponse, PageError> 
     } else {
         by.leave_notice("info", "That session had ended already.");
     }
-    Ok(see_other(&own_path(&by.request, "/web/admin/profile")))
+    Ok(to_profile(by))
 }
 
 /// How long the session lasts; asking prolongs it.

@@ -11,7 +11,7 @@ use crate::error::ErrorKind;
 use crate::model::{Admin, AdminPermission};
 use crate::web::api::tokens::note_refusal;
 use crate::web::app::Binding;
-use crate::web::observe::Peer;
+use crate::web::client_ip::Peer;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::page::{admin_root, see_other};

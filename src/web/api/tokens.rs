@@ -14,6 +14,7 @@ use crate::model::timestamp::now_unix_secs;
 use crate::model::{LoginMethod, LoginProtocol, Secret};
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Account, Admin, Anything, BasicCredentials};
+use crate::web::edge::LoginWay;
 use crate::web::error::ApiError;
 use crate::web::observe::Peer;
 use crate::web::response::{ApiResponse, ok};
@@ -40,6 +41,7 @@ pub struct Token {
         (status = 200, description = "The token and when it expires", body = Token),
         (status = 401, description = "Wrong credentials, or not from this address",
             body = ApiResponse),
+        (status = 403, description = "Switched off on this binding", body = ApiResponse),
     )
 )]
 pub async fn issue(
@@ -47,6 +49,7 @@ pub async fn issue(
     binding: Data<Binding>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
+    require_offered(&binding, LoginWay::AdminToken)?;
     let services = &binding.services;
     let peer = Peer::of(&request);
     let login = services.login.admin(&credentials.username, &credentials.password, peer.ip).await;
@@ -75,6 +78,7 @@ pub async fn issue(
         (status = 200, description = "The token and when it expires", body = Token),
         (status = 401, description = "Wrong credentials, or not allowed to log in",
             body = ApiResponse),
+        (status = 403, description = "Switched off on this binding", body = ApiResponse),
     )
 )]
 pub async fn issue_to_user(
@@ -82,6 +86,7 @@ pub async fn issue_to_user(
     binding: Data<Binding>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
+    require_offered(&binding, LoginWay::UserToken)?;
     let services = &binding.services;
     let peer = Peer::of(&request);
     let context =
@@ -98,6 +103,13 @@ pub async fn issue_to_user(
             .map_err(|failure| refuse(services, &peer, &user.username, failure))?;
     }
     give(&binding, Audience::User, &user.username, user.updated_at, &peer)
+}
+
+fn require_offered(binding: &Binding, way: LoginWay) -> Result<(), ApiError> {
+    if binding.edge.logins.offer(way) {
+        return Ok(());
+    }
+    Err(ApiError::forbidden("this way to log in is switched off here"))
 }
 
 /// The header with a one-time password.

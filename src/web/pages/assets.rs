@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::web::app::Binding;
+use crate::web::edge::Edge;
 use crate::web::error::ApiError;
 use crate::web::routes::not_found;
 
@@ -129,9 +130,9 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// Serves the files.
-pub fn configure(config: &mut ServiceConfig) {
+pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
     config.service(
-        web::resource(format!("{BASE}/{{fingerprint}}/{{name:.*}}"))
+        web::resource(edge.link(&format!("{BASE}/{{fingerprint}}/{{name:.*}}")))
             .route(web::get().to(get))
             .route(web::head().to(get)),
     );

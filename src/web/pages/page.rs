@@ -1,6 +1,7 @@
 //! Filling in a page: what every page has around its own content.
 
 use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +14,9 @@ use crate::web::auth::Right;
 
 /// The cookie with the choice of light or dark.
 const THEME_COOKIE: &str = "sftpgo_theme";
+
+/// Where the pages of administrators are, below the root of all pages.
+pub const ROOT: &str = "/web/admin";
 
 /// One entry of the navigation.
 #[derive(Debug, Serialize)]
@@ -156,7 +160,7 @@ impl Frame {
             title: title.to_owned(),
             section: String::new(),
             root: admin_root(request),
-            assets: pages.assets.base(),
+            assets: binding.edge.link(&pages.assets.base()),
             theme: theme(request),
             path: request.uri().path_and_query().map_or("", |path| path.as_str()).to_owned(),
             host: host.unwrap_or_default().to_owned(),
@@ -190,20 +194,15 @@ pub fn render_alone(
 }
 
 fn html_response(status: StatusCode, html: String) -> HttpResponse {
-    HttpResponse::build(status)
-        .content_type("text/html; charset=utf-8")
-        .insert_header((header::CONTENT_SECURITY_POLICY, PAGE_POLICY))
-        .body(html)
+    HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html)
 }
 
-/// What a page may load and do: its own files, and nothing inline.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
-    frame-ancestors 'none'";
-
 /// Where the pages of administrators begin.
-pub fn admin_root(_request: &HttpRequest) -> String {
-    "/web/admin".to_owned()
+pub fn admin_root(request: &HttpRequest) -> String {
+    match request.app_data::<Data<Binding>>() {
+        Some(binding) => binding.edge.link(ROOT),
+        None => ROOT.to_owned(),
+    }
 }
 
 /// 303: what a form has done is looked at on another page.
@@ -240,7 +239,7 @@ pub fn theme_cookie(request: &HttpRequest, theme: &str) -> actix_web::cookie::Co
         .path("/")
         .http_only(true)
         .same_site(actix_web::cookie::SameSite::Strict)
-        .secure(request.app_config().secure())
+        .secure(super::signed::is_secure(request))
         .max_age(actix_web::cookie::time::Duration::days(365))
         .finish()
 }

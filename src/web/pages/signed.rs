@@ -20,8 +20,8 @@ use super::form::Form;
 use super::sessions::{Session, Stage};
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, Right};
+use crate::web::client_ip::Peer;
 use crate::web::error::ApiError;
-use crate::web::observe::Peer;
 
 /// The field of every form with the token of the session.
 pub const CSRF_FIELD: &str = "_csrf";
@@ -178,8 +178,9 @@ fn full_name(request: &HttpRequest, name: &str) -> String {
 }
 
 /// Whether the browser came by HTTPS.
-fn is_secure(request: &HttpRequest) -> bool {
-    request.app_config().secure()
+pub fn is_secure(request: &HttpRequest) -> bool {
+    let binding = request.app_data::<Data<Binding>>();
+    binding.is_some_and(|binding| binding.edge.is_secure(request.head()))
 }
 
 #[cfg(test)]

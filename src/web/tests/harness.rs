@@ -23,6 +23,7 @@ use crate::model::{self, Folder, User};
 use crate::provider::Store;
 use crate::vfs::scans::{QuotaScanner, Scans};
 use crate::web::app::{self, Binding, ServiceFacts, Services};
+use crate::web::edge::Edge;
 use crate::web::pages::Pages;
 use crate::web::token::{Revocations, TokenIssuer};
 use crate::web::{SshBinding, SshHostKey, SshServiceStatus, VersionInfo};
@@ -53,7 +54,7 @@ pub struct Options {
     pub has_openapi: bool,
     pub token_validation: u32,
     pub store_in_file: bool,
-    /// For the web pages.
+    /// The section; its first binding is the one that serves.
     pub httpd: HttpdConfig,
 }
 
@@ -317,6 +318,7 @@ fn binding(services: &Arc<Services>, options: &Options) -> Data<Binding> {
         has_api: options.has_api,
         has_openapi: options.has_openapi,
         pages: pages.map(Arc::new),
+        edge: Edge::from_config(&options.httpd, &options.httpd.bindings[0]).expect("valid"),
     })
 }
 

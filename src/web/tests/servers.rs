@@ -3,7 +3,8 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::harness::Server;
-use crate::config::{HttpdBinding, HttpdConfig, TelemetryConfig};
+use crate::config::{CommonConfig, HttpdBinding, HttpdConfig, TelemetryConfig};
+use crate::protocol::listener::proxy::ProxyPolicy;
 use crate::web::{WebContext, start};
 
 fn binding(address: &str, port: u16) -> HttpdBinding {
@@ -12,6 +13,7 @@ fn binding(address: &str, port: u16) -> HttpdBinding {
 
 fn context(server: &Server, bindings: Vec<HttpdBinding>, telemetry: &str) -> WebContext {
     WebContext {
+        proxy: ProxyPolicy::from_config(&CommonConfig::default()).expect("valid"),
         httpd: HttpdConfig { bindings, ..HttpdConfig::default() },
         telemetry: TelemetryConfig {
             bind_address: telemetry.to_owned(),
