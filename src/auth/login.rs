@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actors::{KillReason, SessionEnd};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use russh::keys::PublicKey;
 use russh::keys::ssh_key::Certificate;
 use slog::{Logger, warn};
@@ -15,7 +15,7 @@ use slog::{Logger, warn};
 use super::certificates::{CertificateRefusal, UserCertificates};
 use super::one_time::OneTimePasswords;
 use super::password::Passwords;
-use super::standing;
+use super::standing::{self, Closed};
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_secs;
 use crate::model::{
@@ -95,6 +95,74 @@ impl From<Error> for LoginFailure {
     }
 }
 
+/// What an account that exists has to pass before its credentials count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    Status,
+    Expiration,
+    AccessTime,
+    Protocol,
+    Method,
+    Address,
+    SecondFactor,
+}
+
+impl Gate {
+    /// In the order in which they are asked.
+    pub const ALL: [Self; 7] = [
+        Self::Status,
+        Self::Expiration,
+        Self::AccessTime,
+        Self::Protocol,
+        Self::Method,
+        Self::Address,
+        Self::SecondFactor,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Expiration => "expiration",
+            Self::AccessTime => "access_time",
+            Self::Protocol => "denied_protocols",
+            Self::Method => "denied_login_methods",
+            Self::Address => "ip_filters",
+            Self::SecondFactor => "two_factor",
+        }
+    }
+
+    /// Asks this gate alone.
+    fn check(
+        self,
+        user: &User,
+        context: &LoginContext,
+        now: DateTime<Utc>,
+        clock: Clock,
+    ) -> Result<(), LoginFailure> {
+        let LoginContext { ip, protocol, method } = *context;
+        let closed = |closed: Closed| closed.applies(user, now, clock).then(|| closed.into());
+        let filters = &user.filters;
+        let refusal = match self {
+            Self::Status => closed(Closed::Disabled),
+            Self::Expiration => closed(Closed::Expired),
+            Self::AccessTime => closed(Closed::OutsideAccessTime),
+            Self::Protocol => {
+                filters.denies_protocol(protocol).then_some(LoginFailure::ProtocolDenied(protocol))
+            }
+            Self::Method => filters
+                .denies_method(method, protocol)
+                .then_some(LoginFailure::MethodDenied(method)),
+            Self::Address => {
+                (!filters.permits_address(ip)).then_some(LoginFailure::AddressDenied(ip))
+            }
+            Self::SecondFactor => filters
+                .lacks_second_factor(method, protocol)
+                .then_some(LoginFailure::SecondFactorMissing),
+        };
+        refusal.map_or(Ok(()), Err)
+    }
+}
+
 /// What a key has opened.
 #[derive(Debug)]
 pub enum KeyLogin {
@@ -154,6 +222,14 @@ impl Login {
         let now = Utc::now();
         standing::check(user, now, self.clock)?;
         Ok(standing::end(user, now, self.clock))
+    }
+
+    /// What each gate would say to an account, in their order; the first that refuses
+    /// decides.
+    pub fn gates(&self, user: &User, context: &LoginContext) -> Vec<(Gate, Option<LoginFailure>)> {
+        let now = Utc::now();
+        let ask = |gate: Gate| (gate, gate.check(user, context, now, self.clock).err());
+        Gate::ALL.into_iter().map(ask).collect()
     }
 
     /// A user with a password. Takes the time of a verification whatever the
@@ -368,19 +444,8 @@ fn pass_gates(
     clock: Clock,
 ) -> Result<User, LoginFailure> {
     let user = user.ok_or(LoginFailure::UserNotFound)?;
-    standing::check(&user, Utc::now(), clock)?;
-    if user.filters.denies_protocol(context.protocol) {
-        return Err(LoginFailure::ProtocolDenied(context.protocol));
-    }
-    if user.filters.denies_method(context.method, context.protocol) {
-        return Err(LoginFailure::MethodDenied(context.method));
-    }
-    if !user.filters.permits_address(context.ip) {
-        return Err(LoginFailure::AddressDenied(context.ip));
-    }
-    if user.filters.lacks_second_factor(context.method, context.protocol) {
-        return Err(LoginFailure::SecondFactorMissing);
-    }
+    let now = Utc::now();
+    Gate::ALL.into_iter().try_for_each(|gate| gate.check(&user, context, now, clock))?;
     Ok(user)
 }
 

@@ -14,6 +14,6 @@ pub use certificates::{CertificateRefusal, UserCertificates};
 pub use default_admin::create_default_admin;
 pub use entropy::entropy_bits;
 pub use login::keyboard::{Dialogue, Questions, Step};
-pub use login::{KeyLogin, Login, LoginContext, LoginFailure};
+pub use login::{Gate, KeyLogin, Login, LoginContext, LoginFailure};
 pub use one_time::OneTimePasswords;
 pub use password::{MAX_PASSWORD_LEN, Passwords};

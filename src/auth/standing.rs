@@ -14,6 +14,17 @@ pub enum Closed {
     OutsideAccessTime,
 }
 
+impl Closed {
+    /// Whether it is so now.
+    pub(super) fn applies(self, user: &User, now: DateTime<Utc>, clock: Clock) -> bool {
+        match self {
+            Self::Disabled => !user.is_enabled(),
+            Self::Expired => user.is_expired(now.timestamp_millis()),
+            Self::OutsideAccessTime => !user.is_access_time(now, clock),
+        }
+    }
+}
+
 impl From<Closed> for LoginFailure {
     fn from(closed: Closed) -> Self {
         match closed {
@@ -36,16 +47,9 @@ impl From<Closed> for KillReason {
 
 /// The gates that depend on the account and the clock alone, in order.
 pub(super) fn check(user: &User, now: DateTime<Utc>, clock: Clock) -> Result<(), Closed> {
-    if !user.is_enabled() {
-        return Err(Closed::Disabled);
-    }
-    if user.is_expired(now.timestamp_millis()) {
-        return Err(Closed::Expired);
-    }
-    if !user.is_access_time(now, clock) {
-        return Err(Closed::OutsideAccessTime);
-    }
-    Ok(())
+    let gates = [Closed::Disabled, Closed::Expired, Closed::OutsideAccessTime];
+    let closed = gates.into_iter().find(|closed| closed.applies(user, now, clock));
+    closed.map_or(Ok(()), Err)
 }
 
 /// When these gates will close by themselves, if they will.

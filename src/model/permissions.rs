@@ -164,13 +164,20 @@ impl Permissions {
     /// What is allowed on the objects inside `directory`: the entry of the
     /// deepest ancestor-or-self; nothing if there is none.
     pub fn at(&self, directory: &VirtualPath) -> PermissionSet {
+        let governing = self.governing(directory);
+        governing.map(|(_, list)| list.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// The entry behind [`Permissions::at`], with its directory.
+    pub fn governing(&self, directory: &VirtualPath) -> Option<(&str, &[Permission])> {
         let mut directory = directory.clone();
         loop {
-            let entry =
-                std::str::from_utf8(directory.as_bytes()).ok().and_then(|dir| self.0.get(dir));
+            let entry = std::str::from_utf8(directory.as_bytes())
+                .ok()
+                .and_then(|dir| self.0.get_key_value(dir));
             match entry {
-                Some(list) => return list.iter().copied().collect(),
-                None if directory.is_root() => return PermissionSet::default(),
+                Some((path, list)) => return Some((path, list)),
+                None if directory.is_root() => return None,
                 None => directory = directory.parent(),
             }
         }

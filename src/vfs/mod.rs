@@ -10,6 +10,7 @@ mod copy;
 mod directories;
 mod download;
 mod effects;
+mod explain;
 mod ledger;
 pub mod leftovers;
 mod limits;
@@ -40,6 +41,7 @@ mod upload;
 mod walk;
 
 pub use download::Download;
+pub use explain::{Asked, Check, Denied, Explainer, Finding, QuotaRule, StoredAt};
 pub use listing::Listing;
 pub use options::{VfsOptions, VfsServices};
 pub use session::{Session, SessionContext};

@@ -8,9 +8,10 @@ use super::mounts::{Mount, Mounts, QuotaOwner};
 use super::patterns::Patterns;
 use super::screen::screen;
 use super::session::{SessionContext, owner_of_new_files};
+use crate::config::TrackQuota;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Backend;
-use crate::model::VirtualFolder;
+use crate::model::{User, VirtualFolder};
 use crate::paths::VirtualPath;
 use crate::storage::FileTime;
 use crate::storage::local::{LocalStorage, OnDemand};
@@ -40,18 +41,8 @@ pub(super) async fn open_mounts(
         backend: Backend::Local,
         quota: QuotaOwner::of_home(user, options.track_quota),
     };
-    let folders = user.virtual_folders.iter().map(|folder| {
-        let at = VirtualPath::new(&folder.virtual_path);
-        let root = PathBuf::from(&folder.folder.mapped_path);
-        let storage = Arc::new(OnDemand::new(root, options.temp_path.clone()));
-        Ok(Mount {
-            storage: screen(storage, &at, patterns)?,
-            at,
-            backend: Backend::Local,
-            quota: QuotaOwner::of_folder(user, folder, options.track_quota),
-        })
-    });
-    let mounts = Mounts::new(home, folders.collect::<Result<_>>()?, now());
+    let folders = folder_mounts(user, options.temp_path.as_ref(), options.track_quota, patterns)?;
+    let mounts = Mounts::new(home, folders, now());
     if let Some(new) = create
         && !user.virtual_folders.is_empty()
     {
@@ -59,6 +50,27 @@ pub(super) async fn open_mounts(
         create_parents(context, &mounts, new).await;
     }
     Ok(mounts)
+}
+
+/// The account's folders; nothing on a disk is looked at.
+pub(super) fn folder_mounts(
+    user: &User,
+    temp_path: Option<&PathBuf>,
+    track_quota: TrackQuota,
+    patterns: &Arc<Patterns>,
+) -> Result<Vec<Mount>> {
+    let mount = |folder: &VirtualFolder| {
+        let at = VirtualPath::new(&folder.virtual_path);
+        let root = PathBuf::from(&folder.folder.mapped_path);
+        let storage = Arc::new(OnDemand::new(root, temp_path.cloned()));
+        Ok(Mount {
+            storage: screen(storage, &at, patterns)?,
+            at,
+            backend: Backend::Local,
+            quota: QuotaOwner::of_folder(user, folder, track_quota),
+        })
+    };
+    user.virtual_folders.iter().map(mount).collect()
 }
 
 fn now() -> FileTime {

@@ -69,10 +69,21 @@ impl Policy {
         Ok(Self { user, patterns })
     }
 
-    /// Allows the operation or says why not: `PermissionDenied`, and `NotFound`
-    /// for what is hidden. Who lacks the permission is not told which it is.
+    /// Allows the operation or says why not: both of the following.
     pub(super) fn decide(&self, operation: Operation<'_>) -> Result<()> {
-        decide(&self.user.permissions, operation)?;
+        self.decide_permissions(operation)?;
+        self.decide_names(operation)
+    }
+
+    /// The permissions allow the operation, or this says why not, as
+    /// `PermissionDenied`. Who lacks the permission is not told which it is.
+    pub(super) fn decide_permissions(&self, operation: Operation<'_>) -> Result<()> {
+        decide(&self.user.permissions, operation)
+    }
+
+    /// The filters on names allow the operation, or this says why not:
+    /// `PermissionDenied`, and `NotFound` for what is hidden.
+    pub(super) fn decide_names(&self, operation: Operation<'_>) -> Result<()> {
         decide_names(&self.patterns, operation)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actors::{Connection, Protocol};
 
 use super::effects::Origin;
+use super::explain::Check;
 use super::mounts::{Mounts, Resolved};
 use super::open::open_mounts;
 use super::options::VfsServices;
@@ -98,8 +99,8 @@ impl Session {
     }
 
     pub(super) fn decide(&self, operation: Operation<'_>) -> Result<()> {
-        self.origin.policy.decide(operation)?;
-        self.mounts.protect(operation)
+        let (policy, mounts) = (&self.origin.policy, &self.mounts);
+        Check::ALL.into_iter().try_for_each(|check| check.ask(policy, mounts, operation))
     }
 
     pub(super) fn may(&self, operation: Operation<'_>) -> bool {

@@ -2,6 +2,7 @@
 //! the hooks are fakes.
 
 mod attacks;
+mod explained;
 mod folders;
 mod names;
 mod quota_model;

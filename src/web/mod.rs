@@ -18,6 +18,7 @@ mod observe;
 mod openapi;
 mod pages;
 mod paging;
+mod permission_test;
 mod qr;
 mod query;
 mod reason;

@@ -50,6 +50,7 @@ routes! {
     "/connections/bulk" { post: connections::bulk }
     "/connections/{connection_id}" { delete: connections::delete }
 
+    "/users/{username}/permission-test" { get: permission_test::test }
     "/users/{username}/connections" { delete: connections::delete_of_user }
     "/logs/tail" { get: logs::tail }
     "/throughput" { get: connections::throughput }

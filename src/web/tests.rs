@@ -9,6 +9,7 @@ mod folders;
 mod groups;
 mod harness;
 mod logs;
+mod permission_test;
 mod quotas;
 mod roles;
 mod servers;

@@ -8,6 +8,7 @@ pub mod dumps;
 pub mod folders;
 pub mod groups;
 pub mod logs;
+pub mod permission_test;
 pub mod profile;
 pub mod quotas;
 pub mod roles;
