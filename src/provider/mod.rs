@@ -39,6 +39,40 @@ impl Default for Page {
     }
 }
 
+/// Which users are wanted: those that meet everything that is set; and their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserQuery {
+    /// Part of the name, the e-mail address or the description, whatever the case of
+    /// ASCII letters.
+    pub text: Option<String>,
+    pub state: Option<UserState>,
+    /// A group they are in.
+    pub group: Option<String>,
+    pub role: Option<String>,
+    pub sort: UserSort,
+}
+
+/// Whether users may log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserState {
+    /// Also those who have expired.
+    Enabled,
+    Disabled,
+    /// The expiration date has passed.
+    Expired,
+}
+
+/// What a list of users is sorted by; what is equal, by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UserSort {
+    #[default]
+    Username,
+    LastLogin,
+    CreatedAt,
+    ExpirationDate,
+    UsedSize,
+}
+
 /// Users, stored as given. The usage counters are read with the user but
 /// written only through [`UsageCounters`]; so are the definitions of its folders,
 /// which are written only for folders that do not exist. Adding and updating fail
@@ -49,6 +83,13 @@ pub trait Users: Send + Sync {
     fn account(&self, username: &str) -> Result<Option<Account>>;
     /// Those of one role, or all.
     fn users(&self, page: Page, role: Option<&str>) -> Result<Vec<User>>;
+    /// Those that the query finds, in its order, and how many there are on all pages.
+    fn find_users(
+        &self,
+        query: &UserQuery,
+        page: Page,
+        now_unix_ms: i64,
+    ) -> Result<(Vec<User>, u64)>;
     /// Fails with `AlreadyExists`.
     fn add_user(&self, user: &User) -> Result<()>;
     /// Replaces the user but for `id`, `created_at` and `last_login`, and the

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::sql::SqlProvider;
-use super::{Account, Objects, Page, PasswordOwner, PasswordPolicy, Provider, Restored};
+use super::{Account, Objects, Page, PasswordOwner, PasswordPolicy, Provider, Restored, UserQuery};
 use crate::config::{DataProviderConfig, Driver, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
@@ -141,6 +141,11 @@ impl Store {
     /// Users sorted by name, as they are stored.
     pub async fn users(&self, page: Page) -> Result<Vec<User>> {
         self.run(move |provider| provider.users(bounded(page), None)).await
+    }
+
+    /// The users that a query finds, in its order, and how many there are on all pages.
+    pub async fn find_users(&self, query: UserQuery, page: Page) -> Result<(Vec<User>, u64)> {
+        self.run(move |provider| provider.find_users(&query, bounded(page), now_unix_ms())).await
     }
 
     /// Adds a user and returns it as stored. Fails with `InvalidInput` or

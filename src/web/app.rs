@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{App, HttpRequest};
-use actors::{KillReason, Quota, Registry, Supervisor, Throughput};
+use actors::{AccountId, KillReason, Quota, Registry, Supervisor, Throughput};
 use slog::Logger;
 
 use crate::auth::Login;
@@ -20,6 +20,7 @@ use crate::provider::Store;
 use crate::vfs::scans::Scans;
 use crate::web::api::status::SshServiceStatus;
 use crate::web::api::version::VersionInfo;
+use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
 use crate::web::pages::Pages;
 use crate::web::token::TokenIssuer;
@@ -56,6 +57,23 @@ impl Services {
         if let Err(error) = self.quota.flush().await {
             slog::warn!(self.log, "used quota could not be stored: {}", error);
         }
+    }
+
+    /// Deletes a user that `admin` may see and closes its sessions.
+    ///
+    /// # Errors
+    /// 404 if there is no such user, or it is of another role.
+    pub async fn delete_user<R: Right>(
+        &self,
+        admin: &Admin<R>,
+        username: &str,
+    ) -> Result<(), ApiError> {
+        let users = self.users_of(admin);
+        let user = users.get(username).await?;
+        users.delete(&user.username).await?;
+        self.registry.kill_user(&user.username, KillReason::AccountDeleted).await;
+        self.quota.forget(AccountId::user(user.username)).await;
+        Ok(())
     }
 
     /// What a changed user means for its sessions: they end if it may not be connected

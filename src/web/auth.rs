@@ -87,10 +87,7 @@ impl<R: Right> Admin<R> {
 
     fn holding(account: model::Admin, claims: Option<Claims>) -> Result<Self, ApiError> {
         match R::PERMISSION {
-            Some(permission) if !account.may(permission) => Err(ApiError::forbidden(format!(
-                "this needs the permission \"{}\"",
-                permission.as_str()
-            ))),
+            Some(permission) if !account.may(permission) => Err(lacks(permission)),
             _ => Ok(Self { account, claims, right: PhantomData }),
         }
     }
@@ -103,6 +100,14 @@ impl<R: Right> Admin<R> {
     /// The account as it is stored.
     pub fn account(&self) -> &model::Admin {
         &self.account
+    }
+
+    /// Refuses who does not hold a permission besides that of the handler.
+    ///
+    /// # Errors
+    /// 403 naming it.
+    pub fn require(&self, permission: AdminPermission) -> Result<(), ApiError> {
+        if self.may(permission) { Ok(()) } else { Err(lacks(permission)) }
     }
 
     /// Refuses administrators with a role: for what tells of the users of all roles.
@@ -159,6 +164,10 @@ impl<R: Right> FromRequest for Admin<R> {
             Self::holding(account, Some(claims))
         })
     }
+}
+
+fn lacks(permission: AdminPermission) -> ApiError {
+    ApiError::forbidden(format!("this needs the permission \"{}\"", permission.as_str()))
 }
 
 /// An authenticated user: the resources below `/user`.

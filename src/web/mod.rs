@@ -9,6 +9,7 @@ mod api;
 mod app;
 mod auth;
 mod body;
+mod bulk;
 mod error;
 mod health;
 mod htpasswd;
@@ -28,6 +29,7 @@ mod scope;
 mod server;
 mod telemetry;
 mod token;
+mod user_query;
 
 #[cfg(test)]
 mod tests;

@@ -202,9 +202,9 @@ impl Services {
         username: &str,
         query: &PermissionQuery,
     ) -> Result<PermissionTest, ApiError> {
-        let Question { asked, path, target, ip, login } = query.parsed()?;
         self.store_settled_usage().await;
         let user = Arc::new(self.users_of(admin).effective(username).await?);
+        let Question { asked, path, target, ip, login } = query.parsed()?;
         let explainer = Explainer::of(user.clone(), self.track_quota)?;
         let target = target.as_ref().filter(|_| asked.has_target());
 

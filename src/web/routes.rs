@@ -47,7 +47,9 @@ routes! {
     "/status" { get: status::get }
 
     "/connections" { get: connections::list }
-    "/connections/bulk" { post: connections::bulk }
+    "/bulk/users" { post: bulk::users }
+    "/export/users" { get: bulk::export_users }
+    "/bulk/connections" { post: connections::bulk }
     "/connections/{connection_id}" { delete: connections::delete }
 
     "/users/{username}/permission-test" { get: permission_test::test }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use crate::error::{Error, ErrorKind};
 use crate::model::User;
-use crate::provider::{Page, Store};
+use crate::provider::{Page, Store, UserQuery};
 use crate::web::api::found;
 use crate::web::app::Services;
 use crate::web::auth::{Admin, Right};
@@ -26,13 +26,17 @@ impl Services {
 }
 
 impl VisibleUsers<'_> {
-    /// A page of them, sorted by name.
-    pub async fn list(&self, page: Page) -> Result<Vec<User>, ApiError> {
-        let users = match self.role {
-            None => self.store.users(page).await?,
-            Some(role) => self.store.users_of_role(role, page).await?,
+    /// Those of them that a query finds, and how many there are on all pages.
+    pub async fn find(&self, query: UserQuery, page: Page) -> Result<(Vec<User>, u64), ApiError> {
+        let query = match self.role {
+            None => query,
+            Some(own) if query.role.as_deref().is_none_or(|role| role == own) => {
+                UserQuery { role: Some(own.to_owned()), ..query }
+            }
+            Some(_) => return Ok((Vec::new(), 0)),
         };
-        Ok(users.into_iter().map(|user| self.shown(user)).collect())
+        let (users, total) = self.store.find_users(query, page).await?;
+        Ok((users.into_iter().map(|user| self.shown(user)).collect(), total))
     }
 
     /// One of them.
@@ -163,6 +167,7 @@ mod tests {
             for call in [
                 "user",
                 "users",
+                "find_users",
                 "account",
                 "effective_user",
                 "add_user",

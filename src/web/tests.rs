@@ -3,6 +3,7 @@
 
 mod admins;
 mod browser;
+mod bulk;
 mod connections;
 mod dumps;
 mod folders;

@@ -19,7 +19,9 @@ use super::schema::{
     users_folders, users_groups,
 };
 use super::usage::{self, KIND_FOLDER, KIND_USER};
-use super::users::{Counters, UserCounters, UserRecord, UserRow, select_users};
+use super::users::{
+    Counters, UserCounters, UserRecord, UserRow, select_users, users_with_counters,
+};
 use super::{Aborted, SqlProvider, query_failed};
 use crate::error::{Error, Result};
 use crate::provider::{Backup, Objects, Restored};

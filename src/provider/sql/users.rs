@@ -18,7 +18,7 @@ use super::usage::{self, KIND_FOLDER, KIND_USER};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, Result};
 use crate::model::{Password, User};
-use crate::provider::{Account, Page, Users};
+use crate::provider::{Account, Page, UserQuery, UserSort, UserState, Users};
 
 /// A user as it is read.
 #[derive(Queryable, Selectable)]
@@ -197,28 +197,86 @@ impl<'a> UserRecord<'a> {
     }
 }
 
-/// `users` with their counters; the counters' row lives as long as the user.
+/// `users` joined to their counters, whose row lives as long as the user.
+macro_rules! users_with_counters {
+    () => {
+        users::table.inner_join(quota_usage::table.on(
+            quota_usage::owner_kind.eq(KIND_USER).and(quota_usage::owner_name.eq(users::username)),
+        ))
+    };
+}
+pub(super) use users_with_counters;
+
+/// `users` with their counters.
 macro_rules! select_users {
     () => {
-        users::table
-            .inner_join(
-                quota_usage::table.on(quota_usage::owner_kind
-                    .eq(KIND_USER)
-                    .and(quota_usage::owner_name.eq(users::username))),
-            )
-            .select((
-                UserRow::as_select(),
-                (
-                    quota_usage::used_size,
-                    quota_usage::used_files,
-                    quota_usage::updated_at,
-                    quota_usage::uploaded,
-                    quota_usage::downloaded,
-                ),
-            ))
+        users_with_counters!().select((
+            UserRow::as_select(),
+            (
+                quota_usage::used_size,
+                quota_usage::used_files,
+                quota_usage::updated_at,
+                quota_usage::uploaded,
+                quota_usage::downloaded,
+            ),
+        ))
     };
 }
 pub(super) use select_users;
+
+/// The boxed query with the conditions of a [`UserQuery`].
+macro_rules! matching {
+    ($query:expr, $wanted:expr, $part:expr, $now:expr) => {{
+        let mut query = $query;
+        if let Some(part) = &$part {
+            query = query.filter(
+                users::username
+                    .like(part)
+                    .escape('\\')
+                    .or(users::email.like(part).escape('\\'))
+                    .or(users::description.like(part).escape('\\')),
+            );
+        }
+        query = match $wanted.state {
+            None => query,
+            Some(UserState::Enabled) => query.filter(users::status.eq(1)),
+            Some(UserState::Disabled) => query.filter(users::status.ne(1)),
+            Some(UserState::Expired) => {
+                query.filter(users::expiration_date.gt(0)).filter(users::expiration_date.le($now))
+            }
+        };
+        if let Some(group) = &$wanted.group {
+            let members = users_groups::table
+                .filter(users_groups::group_name.eq(group))
+                .select(users_groups::username);
+            query = query.filter(users::username.eq_any(members));
+        }
+        if let Some(role) = &$wanted.role {
+            query = query.filter(users::role.eq(role));
+        }
+        query
+    }};
+}
+
+/// The query in the page's direction of a column.
+macro_rules! sorted {
+    ($query:expr, $column:expr, $page:expr) => {
+        if $page.descending { $query.order($column.desc()) } else { $query.order($column.asc()) }
+    };
+}
+
+/// A pattern of LIKE for what contains `text`.
+fn part_of_text(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
 
 impl Users for SqlProvider {
     fn user(&self, username: &str) -> Result<Option<User>> {
@@ -298,6 +356,51 @@ impl Users for SqlProvider {
             .collect::<Result<_>>()?;
         relate_users(&mut users, relations)?;
         Ok(users)
+    }
+
+    fn find_users(
+        &self,
+        query: &UserQuery,
+        page: Page,
+        now_unix_ms: i64,
+    ) -> Result<(Vec<User>, u64)> {
+        let part = query.text.as_deref().map(part_of_text);
+        let (rows, total, relations) = with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| {
+                let counted = users_with_counters!().select(diesel::dsl::count_star()).into_boxed();
+                let total: i64 =
+                    matching!(counted, query, part, now_unix_ms).first(conn)?;
+                let found = select_users!()
+                    .offset(page.offset.into())
+                    .limit(page.limit.into())
+                    .into_boxed();
+                let found = matching!(found, query, part, now_unix_ms);
+                let found = match query.sort {
+                    UserSort::Username => found,
+                    UserSort::LastLogin => sorted!(found, users::last_login, page),
+                    UserSort::CreatedAt => sorted!(found, users::created_at, page),
+                    UserSort::ExpirationDate => sorted!(found, users::expiration_date, page),
+                    UserSort::UsedSize => sorted!(found, quota_usage::used_size, page),
+                };
+                let found = if page.descending {
+                    found.then_order_by(users::username.desc())
+                } else {
+                    found.then_order_by(users::username.asc())
+                };
+                let rows: Vec<(UserRow, UserCounters)> = found.load(conn)?;
+                let names: Vec<&str> =
+                    rows.iter().map(|(row, _)| row.username.as_str()).collect();
+                let relations = relations_of_users!(conn, eq_any, &names);
+                Ok::<_, DieselError>((rows, total, relations))
+            })
+        })
+        .map_err(|error| query_failed("users", error))?;
+        let mut users: Vec<User> = rows
+            .into_iter()
+            .map(|(row, counters)| row.into_user(counters))
+            .collect::<Result<_>>()?;
+        relate_users(&mut users, relations)?;
+        Ok((users, u64::try_from(total).unwrap_or(0)))
     }
 
     fn add_user(&self, user: &User) -> Result<()> {

@@ -195,7 +195,7 @@ pub enum ConnectionAction {
 /// Closes several connections, with one reason.
 #[utoipa::path(
     post,
-    path = "/api/v2/connections/bulk",
+    path = "/api/v2/bulk/connections",
     tag = "connections",
     security(("BearerAuth" = [])),
     request_body = BulkConnections,

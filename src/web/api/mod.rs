@@ -3,6 +3,7 @@
 
 pub mod admins;
 pub mod aliases;
+pub mod bulk;
 pub mod connections;
 pub mod dumps;
 pub mod folders;

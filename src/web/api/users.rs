@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
-use actors::{AccountId, KillReason};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -15,6 +14,7 @@ use crate::web::error::ApiError;
 use crate::web::paging::PagingQuery;
 use crate::web::query::{Confidential, switch};
 use crate::web::response::{ApiResponse, created, ok};
+use crate::web::user_query::UserListQuery;
 
 /// All users that the caller may see: with a role, those that have the same.
 #[utoipa::path(
@@ -22,7 +22,7 @@ use crate::web::response::{ApiResponse, created, ok};
     path = "/api/v2/users",
     tag = "users",
     security(("BearerAuth" = [])),
-    params(PagingQuery),
+    params(PagingQuery, UserListQuery),
     responses(
         (status = 200, description = "The users in the order of their names", body = [User]),
         (status = 400, description = "A parameter is wrong", body = ApiResponse),
@@ -34,13 +34,15 @@ pub async fn list(
     admin: Admin<ViewUsers>,
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
+    query: Query<UserListQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let page = paging.page()?;
+    let query = query.checked()?;
     let services = &binding.services;
     services.store_settled_usage().await;
-    let mut users = services.users_of(&admin).list(page.into()).await?;
+    let (mut users, total) = services.users_of(&admin).find(query, page.into()).await?;
     users.iter_mut().for_each(User::hide_confidential);
-    Ok(HttpResponse::Ok().json(users))
+    Ok(HttpResponse::Ok().insert_header(("X-Total-Count", total.to_string())).json(users))
 }
 
 /// Adds a user. It gets the role of the caller; who has none may choose any.
@@ -167,11 +169,7 @@ pub async fn delete(
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let services = &binding.services;
-    let users = services.users_of(&admin);
-    let user = users.get(&username).await?;
-    users.delete(&user.username).await?;
-    services.registry.kill_user(&user.username, KillReason::AccountDeleted).await;
-    services.quota.forget(AccountId::user(user.username)).await;
+    services.delete_user(&admin, &username).await?;
     Ok(ok("User deleted"))
 }
 

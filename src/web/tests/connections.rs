@@ -232,7 +232,7 @@ async fn several_connections_are_closed_at_once_and_each_is_accounted_for() {
         "action": "close", "connection_ids": [alice.session.id(), "gone", bob.session.id()],
         "reason": "maintenance",
     });
-    let answer = root.post("/api/v2/connections/bulk", body).await;
+    let answer = root.post("/api/v2/bulk/connections", body).await;
     let statuses: Vec<_> = answer.object(200).as_array().expect("a list").iter().collect();
     assert_eq!(statuses[0], &json!({"name": alice.session.id(), "status": 200, "error": ""}));
     assert_eq!(statuses[1]["status"], json!(404));
@@ -244,7 +244,7 @@ async fn several_connections_are_closed_at_once_and_each_is_accounted_for() {
     }
     assert!(!carol.connection.kill_switch().is_fired());
     for wrong in [json!({"action": "open", "connection_ids": []}), json!({"action": "close"})] {
-        root.post("/api/v2/connections/bulk", wrong).await.refused(400);
+        root.post("/api/v2/bulk/connections", wrong).await.refused(400);
     }
 }
 

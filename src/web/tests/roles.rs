@@ -294,7 +294,7 @@ async fn sessions_of_other_roles_are_neither_seen_nor_closed() {
     }
     let ids = json!([bob.session.id(), ghost.session.id(), bob.connection.id().to_string()]);
     let body = json!({"action": "close", "connection_ids": ids});
-    let answer = sam.post("/api/v2/connections/bulk", body).await;
+    let answer = sam.post("/api/v2/bulk/connections", body).await;
     let results = answer.object(200).as_array().expect("a list");
     assert!(results.iter().all(|result| result["status"] == json!(404)), "{results:?}");
     sam.delete("/api/v2/users/bob/connections").await.refused(404);

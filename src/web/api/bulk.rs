@@ -1,0 +1,95 @@
+//! Many users at once: changing, closing, exporting.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Query};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::model::User;
+use crate::web::app::Binding;
+use crate::web::auth::{Admin, Anything, ViewUsers};
+use crate::web::body::Body;
+use crate::web::bulk::{BulkUsers, users_as_csv};
+use crate::web::error::ApiError;
+use crate::web::live::BulkResult;
+use crate::web::response::ApiResponse;
+use crate::web::user_query::UserListQuery;
+
+/// Does one thing to many users. Each is changed on its own: what fails for one leaves the
+/// others alone.
+#[utoipa::path(
+    post,
+    path = "/api/v2/bulk/users",
+    tag = "bulk",
+    security(("BearerAuth" = [])),
+    request_body = BulkUsers,
+    responses(
+        (status = 200, description = "What became of each, in the order given",
+            body = [BulkResult]),
+        (status = 400, description = "A field is wrong; the error names it", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission for the action is missing: edit_users, \
+            del_users or close_conns, and view_users for a query", body = ApiResponse),
+    )
+)]
+pub async fn users(
+    admin: Admin<Anything>,
+    binding: Data<Binding>,
+    body: Body<BulkUsers>,
+) -> Result<HttpResponse, ApiError> {
+    let results = binding.services.bulk_users(&admin, body.read().await?).await?;
+    Ok(HttpResponse::Ok().json(results))
+}
+
+/// The form of an export.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportFormat {
+    #[default]
+    Csv,
+    Json,
+}
+
+/// How the users are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExportQuery {
+    #[serde(default)]
+    #[param(inline)]
+    format: ExportFormat,
+}
+
+/// All users that a query finds, as a table or as objects.
+#[utoipa::path(
+    get,
+    path = "/api/v2/export/users",
+    tag = "bulk",
+    security(("BearerAuth" = [])),
+    params(UserListQuery, ExportQuery),
+    responses(
+        (status = 200, description = "The users", content(
+            (String = "text/csv"), ([User] = "application/json")
+        )),
+        (status = 400, description = "A parameter is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission view_users is missing", body = ApiResponse),
+    )
+)]
+pub async fn export_users(
+    admin: Admin<ViewUsers>,
+    binding: Data<Binding>,
+    query: Query<UserListQuery>,
+    export: Query<ExportQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let users = binding.services.all_users(&admin, &query).await?;
+    let attachment = |name: &str| ("Content-Disposition", format!("attachment; filename={name}"));
+    Ok(match export.format {
+        ExportFormat::Csv => HttpResponse::Ok()
+            .content_type("text/csv; charset=utf-8")
+            .insert_header(attachment("users.csv"))
+            .body(users_as_csv(&users)),
+        ExportFormat::Json => {
+            HttpResponse::Ok().insert_header(attachment("users.json")).json(users)
+        }
+    })
+}

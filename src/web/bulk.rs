@@ -1,0 +1,255 @@
+//! One thing done to many users, and many users as a table.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::model::{AdminPermission, GroupMapping, Password, User};
+use crate::provider::Page;
+use crate::web::app::Services;
+use crate::web::auth::{Admin, Right};
+use crate::web::error::ApiError;
+use crate::web::live::BulkResult;
+use crate::web::reason::Reason;
+use crate::web::user_query::UserListQuery;
+
+/// Most users of one request.
+pub const MAX_BULK_USERS: usize = 10_000;
+
+/// What is to be done with which users: those named, or those that a query finds.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+pub struct BulkUsers {
+    pub action: BulkAction,
+    #[serde(default)]
+    pub usernames: Option<Vec<String>>,
+    #[serde(default)]
+    pub query: Option<UserListQuery>,
+    /// For `set_expiration`: Unix milliseconds, 0 for never.
+    #[serde(default)]
+    pub expiration_date: Option<i64>,
+    /// For `add_group` and `remove_group`.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// For `add_group`: 1 primary, 2 secondary (default), 3 membership.
+    #[serde(default)]
+    pub group_type: Option<i32>,
+    /// For `disconnect`: why, for the log.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What can be done with a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BulkAction {
+    Enable,
+    Disable,
+    Delete,
+    Disconnect,
+    SetExpiration,
+    AddGroup,
+    RemoveGroup,
+}
+
+impl BulkAction {
+    fn permission(self) -> AdminPermission {
+        match self {
+            Self::Delete => AdminPermission::DelUsers,
+            Self::Disconnect => AdminPermission::CloseConns,
+            Self::Enable
+            | Self::Disable
+            | Self::SetExpiration
+            | Self::AddGroup
+            | Self::RemoveGroup => AdminPermission::EditUsers,
+        }
+    }
+}
+
+/// What is changed in each user.
+enum Change {
+    Status(i32),
+    Expiration(i64),
+    AddGroup(GroupMapping),
+    RemoveGroup(String),
+}
+
+impl Change {
+    fn apply(&self, user: &mut User) {
+        match self {
+            Self::Status(status) => user.status = *status,
+            Self::Expiration(date) => user.expiration_date = *date,
+            Self::AddGroup(group) => {
+                user.groups.retain(|other| other.name != group.name);
+                user.groups.push(group.clone());
+            }
+            Self::RemoveGroup(name) => user.groups.retain(|group| group.name != *name),
+        }
+    }
+}
+
+impl BulkUsers {
+    fn change(&self) -> Result<Option<Change>, ApiError> {
+        let group = || {
+            let group = self.group.clone().filter(|group| !group.is_empty());
+            group.ok_or_else(|| ApiError::bad_request("group: is required for this action"))
+        };
+        Ok(match self.action {
+            BulkAction::Enable => Some(Change::Status(1)),
+            BulkAction::Disable => Some(Change::Status(0)),
+            BulkAction::SetExpiration => {
+                let told = || ApiError::bad_request("expiration_date: is required");
+                Some(Change::Expiration(self.expiration_date.ok_or_else(told)?))
+            }
+            BulkAction::AddGroup => {
+                let kind = self.group_type.unwrap_or(GroupMapping::SECONDARY);
+                Some(Change::AddGroup(GroupMapping { name: group()?, kind }))
+            }
+            BulkAction::RemoveGroup => Some(Change::RemoveGroup(group()?)),
+            BulkAction::Delete | BulkAction::Disconnect => None,
+        })
+    }
+}
+
+impl Services {
+    /// Does it to each user on its own and tells what became of each.
+    ///
+    /// # Errors
+    /// 400 for a request that makes no sense; 403 without the permission for the action.
+    pub async fn bulk_users<R: Right>(
+        &self,
+        admin: &Admin<R>,
+        request: BulkUsers,
+    ) -> Result<Vec<BulkResult>, ApiError> {
+        admin.require(request.action.permission())?;
+        let change = request.change()?;
+        let reason = Reason::checked(request.reason.as_deref())?;
+        let usernames = match (request.usernames, request.query) {
+            (Some(usernames), None) => usernames,
+            (None, Some(query)) => {
+                admin.require(AdminPermission::ViewUsers)?;
+                let users = self.all_users(admin, &query).await?;
+                users.into_iter().map(|user| user.username).collect()
+            }
+            _ => return Err(ApiError::bad_request("usernames: give these or a query")),
+        };
+        if usernames.len() > MAX_BULK_USERS {
+            let told = format!("usernames: at most {MAX_BULK_USERS} at a time");
+            return Err(ApiError::bad_request(told));
+        }
+        let mut results = Vec::with_capacity(usernames.len());
+        for username in usernames {
+            let outcome = match (&change, request.action) {
+                (Some(change), _) => self.change_user(admin, &username, change).await,
+                (None, BulkAction::Delete) => self.delete_user(admin, &username).await,
+                (None, _) => {
+                    self.close_connections_of_user(admin, &username, &reason).await.map(drop)
+                }
+            };
+            results.push(BulkResult::of(username, outcome));
+        }
+        Ok(results)
+    }
+
+    async fn change_user<R: Right>(
+        &self,
+        admin: &Admin<R>,
+        username: &str,
+        change: &Change,
+    ) -> Result<(), ApiError> {
+        let users = self.users_of(admin);
+        let mut user = users.get(username).await?;
+        change.apply(&mut user);
+        // None given: the stored one stays.
+        user.password = Password::default();
+        let user = users.replace(user).await?;
+        self.follow_change(&user, false).await;
+        Ok(())
+    }
+
+    /// Every user that a query finds, without confidential parts.
+    ///
+    /// # Errors
+    /// 400 naming the parameter that is wrong.
+    pub async fn all_users<R: Right>(
+        &self,
+        admin: &Admin<R>,
+        query: &UserListQuery,
+    ) -> Result<Vec<User>, ApiError> {
+        let query = query.checked()?;
+        self.store_settled_usage().await;
+        let users = self.users_of(admin);
+        let mut page = Page { limit: Page::MAX_LIMIT, ..Page::default() };
+        let mut all = Vec::new();
+        loop {
+            let (found, total) = users.find(query.clone(), page).await?;
+            let is_last = found.len() < Page::MAX_LIMIT as usize;
+            all.extend(found);
+            if is_last || all.len() as u64 >= total {
+                all.iter_mut().for_each(User::hide_confidential);
+                return Ok(all);
+            }
+            page.offset += page.limit;
+        }
+    }
+}
+
+/// One line per user (RFC 4180).
+pub fn users_as_csv(users: &[User]) -> String {
+    let mut csv = String::from(
+        "username,status,email,description,role,groups,home_dir,quota_size,quota_files,\
+         used_quota_size,used_quota_files,expiration_date,last_login,created_at,updated_at\r\n",
+    );
+    for user in users {
+        let groups: Vec<&str> = user.groups.iter().map(|group| group.name.as_str()).collect();
+        let fields = [
+            csv_text(&user.username),
+            user.status.to_string(),
+            csv_text(&user.email),
+            csv_text(&user.description),
+            csv_text(&user.role),
+            csv_text(&groups.join(" ")),
+            csv_text(&user.home_dir),
+            user.quota_size.to_string(),
+            user.quota_files.to_string(),
+            user.used_quota_size.to_string(),
+            user.used_quota_files.to_string(),
+            user.expiration_date.to_string(),
+            user.last_login.to_string(),
+            user.created_at.to_string(),
+            user.updated_at.to_string(),
+        ];
+        csv.push_str(&fields.join(","));
+        csv.push_str("\r\n");
+    }
+    csv
+}
+
+/// A quoted field. What a spreadsheet would take for a formula gets an apostrophe.
+fn csv_text(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let guard = if is_formula { "'" } else { "" };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_becomes_a_formula_or_leaves_its_quotes() {
+        let table = [
+            ("ann", "\"ann\""),
+            ("", "\"\""),
+            ("a,\"b\"\nc", "\"a,\"\"b\"\"\nc\""),
+            ("=1+1", "\"'=1+1\""),
+            ("+1", "\"'+1\""),
+            ("-1", "\"'-1\""),
+            ("@x", "\"'@x\""),
+            ("\tx", "\"'\tx\""),
+            ("\rx", "\"'\rx\""),
+            ("x=1", "\"x=1\""),
+        ];
+        for (text, want) in table {
+            assert_eq!(csv_text(text), want);
+        }
+    }
+}
