@@ -25,8 +25,18 @@ fn ssh_audit_finds_no_weak_algorithm() {
         if line.contains("does not provide protection against post-quantum attacks") {
             continue;
         }
+        // For libssh2 before 1.11; the only one, and the last choice.
+        if line.contains("using encrypt-and-MAC mode") {
+            assert!(last_mac(&shown).contains("hmac-sha2-256 "), "{shown}");
+            continue;
+        }
         assert!(!line.contains("[fail]") && !line.contains("[warn]"), "{line}\n{shown}");
     }
+}
+
+/// The last line about a MAC.
+fn last_mac(shown: &str) -> &str {
+    shown.lines().rfind(|line| line.starts_with("(mac) ")).unwrap_or_default()
 }
 
 #[test]

@@ -43,11 +43,11 @@ pub const DEFAULT_CIPHERS: &[&str] = &[
     "aes128-ctr",
 ];
 const OTHER_CIPHERS: &[&str] = &["aes256-cbc", "aes192-cbc", "aes128-cbc"];
-/// MACs offered by default, for the ciphers that need one.
+/// MACs offered by default, for the ciphers that need one. The last is for libssh2 before
+/// 1.11, which knows neither a better one nor a cipher that needs none.
 pub const DEFAULT_MACS: &[&str] =
-    &["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"];
-const OTHER_MACS: &[&str] =
-    &["hmac-sha2-256", "hmac-sha2-512", "hmac-sha1", "hmac-sha1-etm@openssh.com"];
+    &["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256"];
+const OTHER_MACS: &[&str] = &["hmac-sha2-512", "hmac-sha1", "hmac-sha1-etm@openssh.com"];
 /// Host-key algorithms offered by default, for the host keys that exist.
 pub const DEFAULT_HOST_KEYS: &[&str] = &[
     "ssh-ed25519",
