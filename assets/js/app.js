@@ -14,4 +14,5 @@ export function attachAll(root) {
 
 attachAll(document);
 import("./dialog.js").then((module) => module.attach(document));
+import("./quiet.js");
 import("./times.js").then((module) => module.attach(document));

@@ -1,5 +1,7 @@
 //! What the running services say of themselves for `/status` and `/version`.
 
+use std::path::Path;
+
 use crate::protocol::ssh::server::Facts as SshFacts;
 use crate::version;
 use crate::web::{ServiceFacts, SshBinding, SshHostKey, SshServiceStatus, VersionInfo};
@@ -29,6 +31,8 @@ impl Facts {
                 .filter(|name| ssh.algorithms.host_keys.iter().any(|offered| offered == name))
                 .map(str::to_owned)
                 .collect(),
+            rsa_bits: host.rsa_bits(),
+            made_unix_ms: written(&host.path),
         });
         Self {
             ssh: SshServiceStatus {
@@ -44,6 +48,13 @@ impl Facts {
             },
         }
     }
+}
+
+/// When a file was last written; Unix milliseconds.
+fn written(path: &Path) -> Option<i64> {
+    let written = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+    let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok()
 }
 
 impl ServiceFacts for Facts {

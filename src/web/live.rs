@@ -17,8 +17,8 @@ use crate::web::scope::VisibleNames;
 pub struct LiveSnapshot {
     /// Unix milliseconds.
     pub at: u64,
-    /// Bytes per second of all users that are seen, mean of the last ten seconds. For
-    /// who sees everybody, that includes transfers that have ended in this time.
+    /// Bytes per second of everybody, mean of the last ten seconds; that includes
+    /// transfers that have ended in this time.
     pub upload_rate: u64,
     /// The same for downloads.
     pub download_rate: u64,
@@ -106,6 +106,16 @@ impl BulkResult {
     }
 }
 
+impl LiveSnapshot {
+    /// The sessions of the users that are visible.
+    pub fn seen_by<'a>(
+        &'a self,
+        visible: &'a VisibleNames,
+    ) -> impl Iterator<Item = &'a ConnectionStatus> {
+        self.sessions.iter().filter(|session| visible.contains(&session.username))
+    }
+}
+
 impl Services {
     /// The sessions of the users that are visible, oldest connection first.
     pub async fn sessions(&self, visible: &VisibleNames) -> Vec<ConnectionStatus> {
@@ -114,17 +124,13 @@ impl Services {
         seen.map(ConnectionStatus::from).collect()
     }
 
-    /// Everything a live view shows. It changes with each of `throughput.samples()`.
-    pub async fn live_snapshot(&self, visible: &VisibleNames) -> LiveSnapshot {
-        let sessions = self.sessions(visible).await;
-        let (upload_rate, download_rate) = if visible.are_all() {
-            let current = self.throughput.current();
-            (current.upload, current.download)
-        } else {
-            rates_of(&sessions)
-        };
+    /// Everything a live view shows, of everybody. It changes with each of
+    /// `throughput.samples()`.
+    pub async fn live_snapshot_of_all(&self) -> LiveSnapshot {
+        let sessions = self.registry.list().await.into_iter().map(ConnectionStatus::from).collect();
+        let current = self.throughput.current();
         let at = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap_or(0);
-        LiveSnapshot { at, upload_rate, download_rate, sessions }
+        LiveSnapshot { at, upload_rate: current.upload, download_rate: current.download, sessions }
     }
 
     /// The throughput of the whole server.
@@ -209,7 +215,8 @@ fn no_such_connection(id: &str) -> ApiError {
     ApiError::not_found(format!("connection \"{id}\" does not exist"))
 }
 
-fn rates_of(sessions: &[ConnectionStatus]) -> (u64, u64) {
+/// Bytes per second that these sessions upload and download.
+pub fn rates_of(sessions: &[&ConnectionStatus]) -> (u64, u64) {
     let transfers = sessions.iter().flat_map(|session| &session.active_transfers);
     transfers.fold((0, 0), |(upload, download), transfer| match transfer.operation_type {
         "upload" => (upload.saturating_add(transfer.rate), download),

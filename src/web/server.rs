@@ -62,6 +62,8 @@ pub struct WebHandle {
     certificates: Arc<Certificates>,
     /// Reads them again now and then.
     _reader: Option<AbortOnDropHandle<()>>,
+    /// Whose streams end with the servers.
+    pages: Option<Arc<Pages>>,
 }
 
 /// The TLS of all servers, by the place of their settings.
@@ -110,6 +112,10 @@ impl WebHandle {
 
     /// Stops listening; with `graceful`, requests that are being answered may finish.
     pub async fn stop(self, graceful: bool) {
+        // Streams have no end of their own that could be waited for.
+        if let Some(pages) = &self.pages {
+            pages.live.stop.cancel();
+        }
         futures_util::future::join_all(self.servers.iter().map(|server| server.stop(graceful)))
             .await;
         for path in &self.sockets {
@@ -256,7 +262,15 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
     let reader = (!certificates.all.is_empty()).then(|| {
         AbortOnDropHandle::new(tokio::spawn(read_certificates_again(certificates.clone())))
     });
-    Ok(WebHandle { servers, addresses, telemetry_address, sockets, certificates, _reader: reader })
+    Ok(WebHandle {
+        servers,
+        addresses,
+        telemetry_address,
+        sockets,
+        certificates,
+        _reader: reader,
+        pages,
+    })
 }
 
 /// For whoever replaces certificates without telling anybody.

@@ -10,6 +10,7 @@ mod edge;
 mod folders;
 mod groups;
 mod harness;
+mod live_pages;
 mod logs;
 mod permission_test;
 mod quotas;

@@ -29,6 +29,11 @@ impl HostKey {
         self.key.public_key().fingerprint(HashAlg::Sha256).to_string()
     }
 
+    /// How long an RSA key is, in bits.
+    pub fn rsa_bits(&self) -> Option<u32> {
+        self.key.public_key().key_data().rsa().map(|key| key.key_size())
+    }
+
     /// The host-key algorithms this key can serve.
     pub fn algorithms(&self) -> Vec<&'static str> {
         match self.key.algorithm() {

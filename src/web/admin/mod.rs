@@ -2,7 +2,11 @@
 //! resource. Who may see a page stands in the signature of its handler, and what a form
 //! does is done by the same functions that the REST API calls.
 
+mod checkup;
+mod connections;
+mod events;
 mod goto;
+mod live;
 mod login;
 mod overview;
 mod profile;
@@ -28,6 +32,13 @@ pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
             .wrap(from_fn(error::shown))
             .wrap(Compress::default())
             .route("", get().to(overview::page))
+            .route("/connections", get().to(connections::page))
+            .route("/connections/kill", get().to(connections::kill_page))
+            .route("/connections/kill", post().to(connections::kill))
+            .route("/live/overview", get().to(live::overview))
+            .route("/live/connections", get().to(live::connections))
+            .route("/events", get().to(events::page))
+            .route("/live/events", get().to(live::events))
             .route("/goto", get().to(goto::page))
             .route("/setup", get().to(setup::page))
             .route("/setup", post().to(setup::create))

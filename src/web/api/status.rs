@@ -53,7 +53,7 @@ pub struct SshBinding {
 }
 
 /// One host key, by which clients recognise the server.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[schema(as = SSHHostKey)]
 pub struct SshHostKey {
     /// The file of the private key.
@@ -62,6 +62,12 @@ pub struct SshHostKey {
     pub fingerprint: String,
     /// The signature algorithms offered with it.
     pub algorithms: Vec<String>,
+    /// How long an RSA key is.
+    #[serde(skip)]
+    pub rsa_bits: Option<u32>,
+    /// When its file was last written, if that is known; Unix milliseconds.
+    #[serde(skip)]
+    pub made_unix_ms: Option<i64>,
 }
 
 /// A service that is not running.

@@ -43,11 +43,7 @@ impl fmt::Display for PageError {
 
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
-        match self {
-            Self::SignIn => StatusCode::UNAUTHORIZED,
-            Self::Forged => StatusCode::FORBIDDEN,
-            Self::Api(error) => error.status(),
-        }
+        self.status()
     }
 
     /// The bare status; [`shown`] makes a page of it.
@@ -57,6 +53,14 @@ impl ResponseError for PageError {
 }
 
 impl PageError {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::SignIn => StatusCode::UNAUTHORIZED,
+            Self::Forged => StatusCode::FORBIDDEN,
+            Self::Api(error) => error.status(),
+        }
+    }
+
     /// What went wrong on our side, for the log.
     pub fn cause(&self) -> Option<&Error> {
         match self {

@@ -4,9 +4,11 @@
 pub mod assets;
 pub mod error;
 pub mod form;
+pub mod live;
 pub mod page;
 pub mod sessions;
 pub mod signed;
+pub mod spark;
 pub mod templates;
 pub mod text;
 
@@ -14,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assets::Assets;
+use live::Live;
 use sessions::Sessions;
 use templates::Templates;
 
@@ -25,6 +28,7 @@ pub struct Pages {
     pub templates: Templates,
     pub assets: Assets,
     pub sessions: Arc<Sessions>,
+    pub live: Live,
     /// Who may create the first administrator; nothing for everybody.
     pub setup: crate::config::SetupConfig,
     /// Ties forms of who has not signed in yet to their browser; random per start.
@@ -52,6 +56,13 @@ impl Pages {
         ));
         let mut form_key = [0; 32];
         crate::web::token::fill_random(&mut form_key)?;
-        Ok(Some(Self { templates, assets, sessions, setup: config.setup.clone(), form_key }))
+        Ok(Some(Self {
+            templates,
+            assets,
+            sessions,
+            live: Live::default(),
+            setup: config.setup.clone(),
+            form_key,
+        }))
     }
 }

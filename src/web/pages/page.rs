@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::PageError;
-use super::signed::Signed;
+use super::signed::{Signed, is_background};
 use crate::model::AdminPermission;
 use crate::web::app::Binding;
 use crate::web::auth::Right;
@@ -33,7 +33,20 @@ struct Entry {
 type Section = (&'static str, &'static [Place]);
 type Place = (&'static str, &'static str, &'static str, &'static str, Option<AdminPermission>);
 
-const NAVIGATION: [Section; 1] = [("", &[("overview", "Overview", "", "overview", None)])];
+const NAVIGATION: [Section; 1] = [(
+    "",
+    &[
+        ("overview", "Overview", "", "overview", None),
+        (
+            "connections",
+            "Connections",
+            "/connections",
+            "connections",
+            Some(AdminPermission::ViewConns),
+        ),
+        ("events", "Events", "/events", "events", Some(AdminPermission::ViewEvents)),
+    ],
+)];
 
 impl<R: Right> Signed<R> {
     /// A page of the navigation entry `section`, with its own values in `content`.
@@ -69,13 +82,16 @@ impl<R: Right> Signed<R> {
             initials: initials(self.username()),
             rights: self.rights(),
         });
-        frame.notice = self.pages.sessions.take_notice(&self.session);
+        // A page that loads itself anew must not take what the next one shall show.
+        if !is_background(&self.request) {
+            frame.notice = self.pages.sessions.take_notice(&self.session);
+        }
         let html = self.pages.templates.render(template, Whole { page: frame, content })?;
         Ok(html_response(status, html))
     }
 
     async fn navigation(&self) -> Vec<(&'static str, Vec<Entry>)> {
-        let sessions = u64::try_from(self.services().registry.count().await).ok();
+        let sessions = self.visible_sessions().await;
         let mut navigation = Vec::new();
         for (heading, places) in NAVIGATION {
             let visible = places.iter().filter(|(.., permission)| {
@@ -95,6 +111,16 @@ impl<R: Right> Signed<R> {
             }
         }
         navigation
+    }
+
+    /// How many sessions there are of those that this administrator may see.
+    async fn visible_sessions(&self) -> Option<u64> {
+        if !self.admin.may(AdminPermission::ViewConns) {
+            return None;
+        }
+        let visible = self.services().users_of(&self.admin).names().await.ok()?;
+        let snapshot = self.pages.live.snapshot(self.services()).await;
+        u64::try_from(snapshot.seen_by(&visible).count()).ok()
     }
 
     /// The places of the navigation that are for this administrator: label and path.

@@ -53,13 +53,26 @@ impl<R: Right> Signed<R> {
         self.pages.sessions.leave_notice(&self.session, kind, text);
     }
 
+    /// Asks again whether who is signed in still is, with the same right. That is no sign
+    /// of life, so it does not prolong the session.
+    ///
+    /// # Errors
+    /// As for a request that begins now.
+    pub async fn look_again(&mut self) -> Result<(), PageError> {
+        *self = Self::seen(self.request.clone(), false).await?;
+        Ok(())
+    }
+
     async fn of(request: HttpRequest) -> Result<Self, PageError> {
+        // Looking on does not keep a session alive, or it would never end.
+        let is_activity = !is_background(&request);
+        Self::seen(request, is_activity).await
+    }
+
+    async fn seen(request: HttpRequest, is_activity: bool) -> Result<Self, PageError> {
         let binding = Binding::of(&request)?;
         let pages = pages_of(&binding)?;
         let peer = Peer::of(&request);
-        // Looking on does not keep a session alive, or it would never end.
-        let is_activity = !request.headers().contains_key("x-background")
-            && request.headers().get(header::ACCEPT).is_none_or(|kind| kind != "text/event-stream");
         let session = cookie_of(&request, SESSION_COOKIE)
             .and_then(|id| pages.sessions.find(&id, Stage::SignedIn, peer.ip, is_activity))
             .ok_or(PageError::SignIn)?;
@@ -74,6 +87,12 @@ impl<R: Right> Signed<R> {
         let admin = Admin::signed_in(account)?;
         Ok(Self { admin, session, binding, request, pages })
     }
+}
+
+/// Whether a page asks by itself, without anybody having done something.
+pub fn is_background(request: &HttpRequest) -> bool {
+    request.headers().contains_key("x-background")
+        || request.headers().get(header::ACCEPT).is_some_and(|kind| kind == "text/event-stream")
 }
 
 impl<R: Right> FromRequest for Signed<R> {

@@ -38,6 +38,12 @@ impl Browser {
         self.cookies.get(name).map(String::as_str)
     }
 
+    /// All of them, as they are sent.
+    pub fn cookies(&self) -> String {
+        let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("; ")
+    }
+
     pub fn set_cookie(&mut self, name: &str, value: &str) {
         self.cookies.insert(name.to_owned(), value.to_owned());
     }
@@ -69,8 +75,7 @@ impl Browser {
     }
 
     pub async fn send(&mut self, request: TestRequest) -> Answer {
-        let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
-        let cookies = pairs.collect::<Vec<_>>().join("; ");
+        let cookies = self.cookies();
         let mut answer = self.client.run(request.insert_header(("Cookie", cookies))).await;
         // The templates escape slashes too.
         answer.text = answer.text.replace("&#x2f;", "/");

@@ -16,6 +16,12 @@ pub(super) struct Uploader {
     _transfer: Transfer,
 }
 
+impl Uploader {
+    pub(super) fn move_bytes(&self, bytes: u64) {
+        self.meter.add(bytes);
+    }
+}
+
 pub(super) async fn uploader(server: &Server, username: &str) -> Uploader {
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
     let admission = Admission {

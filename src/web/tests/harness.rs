@@ -352,6 +352,7 @@ impl ServiceFacts for FixedFacts {
                 path: "id_ed25519".to_owned(),
                 fingerprint: "SHA256:abc".to_owned(),
                 algorithms: vec!["ssh-ed25519".to_owned()],
+                ..SshHostKey::default()
             }],
             ssh_commands: vec!["md5sum".to_owned()],
             ..SshServiceStatus::default()
