@@ -17,6 +17,7 @@ fn play(story: &str, server: &TestServer) {
         .env("SFTPGO_TEST_CHROMIUM", which("chromium"))
         .env("SFTPGO_TEST_ROOT", format!("http://127.0.0.1:{}", server.http_port))
         .env("SFTPGO_TEST_SFTP_PORT", server.sftp_port.to_string())
+        .env("SFTPGO_TEST_OBSCURED", obscured("a pass phrase"))
         .env("SFTPGO_TEST_ADMIN", ADMIN)
         .env("SFTPGO_TEST_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .output()
@@ -27,6 +28,14 @@ fn play(story: &str, server: &TestServer) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// A password as rclone wants it.
+fn obscured(password: &str) -> String {
+    let output = Command::new("rclone").args(["obscure", password]).output();
+    output
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Where `scripts/test` has put what the stories need; skips where there is none.
@@ -67,4 +76,11 @@ fn people_sign_in_and_out_by_mouse_and_keys() {
 #[test]
 fn every_page_is_accessible_fits_and_is_quiet() {
     play("every_page.mjs", &TestServer::start());
+}
+
+#[test]
+fn a_slow_upload_is_watched_and_ended_from_the_page() {
+    if has("rclone") {
+        play("kill.mjs", &TestServer::start());
+    }
 }
