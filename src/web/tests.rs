@@ -20,3 +20,4 @@ mod signing_in;
 mod telemetry;
 mod tokens;
 mod users;
+mod users_pages;

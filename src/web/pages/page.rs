@@ -33,7 +33,10 @@ struct Entry {
 type Section = (&'static str, &'static [Place]);
 type Place = (&'static str, &'static str, &'static str, &'static str, Option<AdminPermission>);
 
-const NAVIGATION: [Section; 1] = [("", &[("overview", "Overview", "", "overview", None)])];
+const NAVIGATION: [Section; 2] = [
+    ("", &[("overview", "Overview", "", "overview", None)]),
+    ("Access", &[("users", "Users", "/users", "users", Some(AdminPermission::ViewUsers))]),
+];
 
 impl<R: Right> Signed<R> {
     /// A page of the navigation entry `section`, with its own values in `content`.
