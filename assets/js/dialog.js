@@ -31,7 +31,10 @@ export function attach(root) {
       if (!opener.form.reportValidity()) { event.preventDefault(); return; }
       const fields = new FormData(opener.form, opener);
       fields.delete("_csrf");
-      url = `${opener.formAction.split("?")[0]}?${new URLSearchParams(fields)}`;
+      // By attribute: the property of a button falls back to the page, and a field named
+      // "action" hides that of the form.
+      const action = opener.getAttribute("formaction") ?? opener.form.getAttribute("action");
+      url = `${action.split("?")[0]}?${new URLSearchParams(fields)}`;
     }
     event.preventDefault();
     show(url, opener);

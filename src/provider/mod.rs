@@ -60,6 +60,12 @@ pub enum UserState {
     Disabled,
     /// The expiration date has passed.
     Expired,
+    /// The expiration date passes within the next seven days.
+    Expiring,
+    /// Nine tenths of the user's own quota, of bytes or of files, are used.
+    NearQuota,
+    /// Never logged in.
+    NeverLoggedIn,
 }
 
 /// What a list of users is sorted by; what is equal, by name.

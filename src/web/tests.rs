@@ -21,3 +21,4 @@ mod signing_in;
 mod telemetry;
 mod tokens;
 mod users;
+mod users_pages;

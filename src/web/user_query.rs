@@ -14,7 +14,8 @@ pub struct UserListQuery {
     /// Part of the name, the e-mail address or the description, whatever the case of
     /// ASCII letters.
     pub q: Option<String>,
-    /// `enabled`, `disabled` or `expired`.
+    /// `enabled`, `disabled`, `expired`, `expiring` (within seven days), `quota` (nine
+    /// tenths of it used) or `never` (logged in).
     pub status: Option<String>,
     /// The name of a group that the users are in.
     pub group: Option<String>,
@@ -37,8 +38,11 @@ impl UserListQuery {
             Some("enabled") => Some(UserState::Enabled),
             Some("disabled") => Some(UserState::Disabled),
             Some("expired") => Some(UserState::Expired),
+            Some("expiring") => Some(UserState::Expiring),
+            Some("quota") => Some(UserState::NearQuota),
+            Some("never") => Some(UserState::NeverLoggedIn),
             Some(_) => {
-                let told = "status: must be enabled, disabled or expired";
+                let told = "status: must be enabled, disabled, expired, expiring, quota or never";
                 return Err(ApiError::bad_request(told));
             }
         };

@@ -224,6 +224,9 @@ macro_rules! select_users {
 }
 pub(super) use select_users;
 
+/// How long before its end an account is about to expire.
+const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
 /// The boxed query with the conditions of a [`UserQuery`].
 macro_rules! matching {
     ($query:expr, $wanted:expr, $part:expr, $now:expr) => {{
@@ -244,6 +247,22 @@ macro_rules! matching {
             Some(UserState::Expired) => {
                 query.filter(users::expiration_date.gt(0)).filter(users::expiration_date.le($now))
             }
+            Some(UserState::Expiring) => {
+                let week = i64::saturating_add($now, WEEK_MS);
+                query
+                    .filter(users::expiration_date.gt($now))
+                    .filter(users::expiration_date.le(week))
+            }
+            // Divided first, as a product could overflow.
+            Some(UserState::NearQuota) => query.filter(
+                users::quota_size
+                    .gt(0)
+                    .and(quota_usage::used_size.ge(users::quota_size - users::quota_size / 10))
+                    .or(users::quota_files.gt(0).and(
+                        quota_usage::used_files.ge(users::quota_files - users::quota_files / 10),
+                    )),
+            ),
+            Some(UserState::NeverLoggedIn) => query.filter(users::last_login.eq(0)),
         };
         if let Some(group) = &$wanted.group {
             let members = users_groups::table

@@ -12,6 +12,7 @@ mod overview;
 mod profile;
 mod setup;
 mod two_factor;
+mod users;
 
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{self, ServiceConfig, get, post};
@@ -58,6 +59,7 @@ pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
             .route("/two-factor/save", post().to(two_factor::save))
             .route("/two-factor/codes", post().to(two_factor::codes))
             .route("/two-factor/off", post().to(two_factor::off))
+            .configure(users::configure)
             .default_service(web::to(overview::nothing_here)),
     );
 }

@@ -367,8 +367,20 @@ pub async fn disable_for_user(
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let services = &binding.services;
-    let user = services.users_of(&caller).get(&username).await?;
+    disable_second_factor_of_user(&binding.services, &caller, &username).await?;
+    Ok(ok("2FA disabled"))
+}
+
+/// Switches the one-time passwords of a user off.
+///
+/// # Errors
+/// 404 if there is no such user, or it is of another role; 400 if they are off.
+pub async fn disable_second_factor_of_user(
+    services: &Services,
+    caller: &Admin<DisableSecondFactors>,
+    username: &str,
+) -> Result<(), ApiError> {
+    let user = services.users_of(caller).get(username).await?;
     services
         .store
         .change_user_second_factor(&user.username, |filters| {
@@ -377,7 +389,7 @@ pub async fn disable_for_user(
             Ok(())
         })
         .await?;
-    Ok(ok("2FA disabled"))
+    Ok(())
 }
 
 /// The kinds of one-time passwords to choose from.

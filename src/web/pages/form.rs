@@ -17,7 +17,6 @@ const MOST_FIELDS: usize = 20_000;
 #[derive(Debug, Default, Clone)]
 pub struct Form(Vec<(String, String)>);
 
-#[allow(dead_code, reason = "forms with lists of fields follow")]
 impl Form {
     /// Reads the body of a request.
     ///
@@ -43,6 +42,16 @@ impl Form {
             return Err(ApiError::bad_request("the form has too many fields"));
         }
         Ok(Self(fields))
+    }
+
+    /// A form with these fields.
+    pub fn of_fields(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+
+    /// As a browser sends it.
+    pub fn encoded(&self) -> String {
+        serde_urlencoded::to_string(&self.0).unwrap_or_default()
     }
 
     /// The first value of a field; empty if there is none.
@@ -75,7 +84,6 @@ impl Form {
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldErrors(BTreeMap<String, String>);
 
-#[allow(dead_code, reason = "forms with typed fields follow")]
 impl FieldErrors {
     /// Notes what is wrong with a field; the first complaint stays.
     pub fn add(&mut self, field: impl Into<String>, told: impl Into<String>) {

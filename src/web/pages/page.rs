@@ -33,20 +33,23 @@ struct Entry {
 type Section = (&'static str, &'static [Place]);
 type Place = (&'static str, &'static str, &'static str, &'static str, Option<AdminPermission>);
 
-const NAVIGATION: [Section; 1] = [(
-    "",
-    &[
-        ("overview", "Overview", "", "overview", None),
-        (
-            "connections",
-            "Connections",
-            "/connections",
-            "connections",
-            Some(AdminPermission::ViewConns),
-        ),
-        ("events", "Events", "/events", "events", Some(AdminPermission::ViewEvents)),
-    ],
-)];
+const NAVIGATION: [Section; 2] = [
+    (
+        "",
+        &[
+            ("overview", "Overview", "", "overview", None),
+            (
+                "connections",
+                "Connections",
+                "/connections",
+                "connections",
+                Some(AdminPermission::ViewConns),
+            ),
+            ("events", "Events", "/events", "events", Some(AdminPermission::ViewEvents)),
+        ],
+    ),
+    ("Access", &[("users", "Users", "/users", "users", Some(AdminPermission::ViewUsers))]),
+];
 
 impl<R: Right> Signed<R> {
     /// A page of the navigation entry `section`, with its own values in `content`.

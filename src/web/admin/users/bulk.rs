@@ -1,0 +1,313 @@
+//! What is done with many users at once: the question, the act, and the export.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::amounts;
+use super::list::View;
+use super::list_path;
+use crate::model::{AdminPermission, User};
+use crate::provider::Page;
+use crate::web::auth::{Anything, Right, ViewUsers};
+use crate::web::bulk::{BulkAction, BulkUsers, MAX_BULK_USERS, users_as_csv};
+use crate::web::error::ApiError;
+use crate::web::live::BulkResult;
+use crate::web::pages::error::{PageError, sentence};
+use crate::web::pages::form::{FieldErrors, Form};
+use crate::web::pages::page::{own_path, see_other};
+use crate::web::pages::signed::{Act, Signed};
+use crate::web::pages::text;
+
+/// How many are named before only the count is told.
+const NAMED: usize = 10;
+
+/// What can be asked for: its name in forms, the question's verb, and what it was afterwards.
+struct Kind {
+    action: BulkAction,
+    name: &'static str,
+    verb: &'static str,
+    done: &'static str,
+    told: &'static str,
+}
+
+const KINDS: [Kind; 6] = [
+    Kind {
+        action: BulkAction::Enable,
+        name: "enable",
+        verb: "Enable",
+        done: "enabled",
+        told: "They can log in again.",
+    },
+    Kind {
+        action: BulkAction::Disable,
+        name: "disable",
+        verb: "Disable",
+        done: "disabled",
+        told: "They cannot log in, and their open sessions end at once. Files stay.",
+    },
+    Kind {
+        action: BulkAction::SetExpiration,
+        name: "expire",
+        verb: "Set the expiry of",
+        done: "given a new expiry",
+        told: "After it they cannot log in, and open sessions end.",
+    },
+    Kind {
+        action: BulkAction::AddGroup,
+        name: "group",
+        verb: "Add to a group:",
+        done: "added to the group",
+        told: "They inherit from the group what they have not set themselves.",
+    },
+    Kind {
+        action: BulkAction::Disconnect,
+        name: "kill",
+        verb: "Kill the sessions of",
+        done: "disconnected",
+        told: "Running transfers break off. They can connect again.",
+    },
+    Kind {
+        action: BulkAction::Delete,
+        name: "delete",
+        verb: "Delete",
+        done: "deleted",
+        told: "The accounts and their settings are gone for good, and open sessions end. \
+               Files stay where they are.",
+    },
+];
+
+impl Kind {
+    fn of(form: &Form) -> Result<&'static Self, ApiError> {
+        let name = form.get("action");
+        let kind = KINDS.iter().find(|kind| kind.name == name);
+        kind.ok_or_else(|| ApiError::bad_request("action: is not known"))
+    }
+
+    fn permission(&self) -> AdminPermission {
+        match self.action {
+            BulkAction::Delete => AdminPermission::DelUsers,
+            BulkAction::Disconnect => AdminPermission::CloseConns,
+            _ => AdminPermission::EditUsers,
+        }
+    }
+}
+
+/// The users that a form names: those ticked, or all that its filter finds.
+enum Chosen {
+    Named(Vec<String>),
+    All(View),
+}
+
+impl Chosen {
+    fn of(form: &Form) -> Self {
+        if form.has("all") {
+            // Only what it filters by matters.
+            return Self::All(View::of(form, String::new()));
+        }
+        let mut names: Vec<String> = form.all("user").map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        Self::Named(names)
+    }
+
+    /// The names, up to what one request can do.
+    async fn names<R: Right>(&self, signed: &Signed<R>) -> Result<Vec<String>, PageError> {
+        match self {
+            Self::Named(names) => Ok(names.clone()),
+            Self::All(view) => {
+                signed.admin.require(AdminPermission::ViewUsers)?;
+                let one = Page { limit: 1, ..Page::default() };
+                let query = view.query();
+                let visible = signed.services().users_of(&signed.admin);
+                let (_, total) = visible.find(query.checked()?, one).await?;
+                if total > MAX_BULK_USERS as u64 {
+                    let told = format!("at most {MAX_BULK_USERS} users can be changed at a time");
+                    return Err(ApiError::bad_request(told).into());
+                }
+                let users = signed.services().all_users(&signed.admin, &query).await?;
+                Ok(users.into_iter().map(|user| user.username).collect())
+            }
+        }
+    }
+}
+
+pub async fn question(
+    signed: Signed<Anything>,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::parse(request.query_string().as_bytes())?;
+    ask(&signed, &form, StatusCode::OK, &FieldErrors::default()).await
+}
+
+async fn ask(
+    signed: &Signed<Anything>,
+    form: &Form,
+    status: StatusCode,
+    errors: &FieldErrors,
+) -> Result<HttpResponse, PageError> {
+    let kind = Kind::of(form)?;
+    signed.admin.require(kind.permission())?;
+    let chosen = Chosen::of(form);
+    let names = chosen.names(signed).await?;
+    if names.is_empty() {
+        signed.leave_notice("info", "Select at least one user first.");
+        return Ok(see_other(&back(&signed.request, form)));
+    }
+    let title = match &names[..] {
+        [name] => format!("{} {}", kind.verb, text::visible(name)),
+        names => format!("{} {} users", kind.verb, text::count(names.len() as u64)),
+    };
+    let (named, is_all) = match &chosen {
+        Chosen::Named(names) => (names.as_slice(), false),
+        Chosen::All(_) => (&[][..], true),
+    };
+    let content = json!({
+        "question": title,
+        "action": kind.name,
+        "told": kind.told,
+        "listed": if names.len() <= NAMED { &names[..] } else { &[] },
+        "count": names.len(),
+        "must_type": kind.action == BulkAction::Delete && names.len() > NAMED,
+        "named": named,
+        "is_all": is_all,
+        "view": View::of(form, String::new()),
+        "groups": super::create::group_names(signed).await?,
+        "expiration_date": form.trimmed("expiration_date"),
+        "group": form.trimmed("to_group"),
+        "group_type": form.trimmed("group_type"),
+        "reason": form.trimmed("reason"),
+        "back": back(&signed.request, form),
+        "errors": errors,
+    });
+    signed.page_with(status, "admin/users_bulk.html", "users", &title, content).await
+}
+
+/// Where the form came from, else the list.
+fn back(request: &HttpRequest, form: &Form) -> String {
+    match form.get("back") {
+        "" => list_path(request),
+        back => own_path(request, back),
+    }
+}
+
+pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+    let (by, form) = (&act.by, &act.form);
+    let kind = Kind::of(form)?;
+    by.admin.require(kind.permission())?;
+    let names = Chosen::of(form).names(by).await?;
+    let mut errors = FieldErrors::default();
+    let must_type = kind.action == BulkAction::Delete && names.len() > NAMED;
+    if must_type && form.trimmed("typed") != names.len().to_string() {
+        errors.add("typed", format!("Type {} to go on.", names.len()));
+    }
+    let mut request = BulkUsers {
+        action: kind.action,
+        usernames: Some(names),
+        query: None,
+        expiration_date: None,
+        group: None,
+        group_type: None,
+        reason: Some(form.get("reason").to_owned()),
+    };
+    match kind.action {
+        BulkAction::SetExpiration => {
+            let parsed = amounts::time(form.trimmed("expiration_date"));
+            request.expiration_date = Some(errors.take("expiration_date", parsed));
+        }
+        BulkAction::AddGroup => {
+            request.group = Some(form.trimmed("to_group").to_owned());
+            request.group_type = form.trimmed("group_type").parse().ok();
+            if form.trimmed("to_group").is_empty() {
+                errors.add("to_group", "Enter the name of a group.");
+            }
+        }
+        _ => {}
+    }
+    if !errors.is_empty() {
+        return ask(by, form, StatusCode::UNPROCESSABLE_ENTITY, &errors).await;
+    }
+    let results = match by.services().bulk_users(&by.admin, request).await {
+        Ok(results) => results,
+        Err(error) if error.status() == StatusCode::BAD_REQUEST => {
+            let told = error.told();
+            let field = if told.starts_with("reason") { "reason" } else { "form" };
+            errors.add(field, sentence(told));
+            return ask(by, form, StatusCode::UNPROCESSABLE_ENTITY, &errors).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (level, told) = outcome(kind, &results);
+    by.leave_notice(level, told);
+    Ok(see_other(&back(&by.request, form)))
+}
+
+/// What became of them, in words: how many, and why not the others.
+fn outcome(kind: &Kind, results: &[BulkResult]) -> (&'static str, String) {
+    let failed: Vec<&BulkResult> = results.iter().filter(|result| result.status != 200).collect();
+    let done = results.len() - failed.len();
+    let users = |count: usize| match count {
+        1 => "1 user".to_owned(),
+        count => format!("{} users", text::count(count as u64)),
+    };
+    if failed.is_empty() {
+        let was = if done == 1 { "was" } else { "were" };
+        let who = match results {
+            [one] => text::visible(&one.name),
+            _ => users(done),
+        };
+        return ("ok", format!("{who} {was} {}.", kind.done));
+    }
+    let mut told = format!("{} of {} {}.", done, users(results.len()), kind.done);
+    for result in failed.iter().take(3) {
+        told.push_str(&format!(" {}: {}", text::visible(&result.name), sentence(&result.error)));
+    }
+    if failed.len() > 3 {
+        told.push_str(&format!(" And {} more.", failed.len() - 3));
+    }
+    ("warn", told)
+}
+
+/// The users that are ticked, or all that the filter finds, as a file.
+pub async fn export(
+    signed: Signed<ViewUsers>,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::parse(request.query_string().as_bytes())?;
+    let mut users =
+        signed.services().all_users(&signed.admin, &View::of(&form, String::new()).query()).await?;
+    if let (Chosen::Named(names), true) = (Chosen::of(&form), form.has("user")) {
+        users.retain(|user: &User| names.binary_search(&user.username).is_ok());
+    }
+    let attachment =
+        |name: &str| (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
+    Ok(match form.get("format") {
+        "json" => HttpResponse::Ok().insert_header(attachment("users.json")).json(users),
+        _ => HttpResponse::Ok()
+            .content_type("text/csv; charset=utf-8")
+            .insert_header(attachment("users.csv"))
+            .body(users_as_csv(&users)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_names_what_was_not_done_and_why() {
+        let kind = &KINDS[1];
+        let result = |name: &str, error: &str| BulkResult {
+            name: name.to_owned(),
+            status: if error.is_empty() { 200 } else { 404 },
+            error: error.to_owned(),
+        };
+        for (results, want) in [
+            (vec![result("a", "")], "a was disabled."),
+            (vec![result("a", ""), result("b", "")], "2 users were disabled."),
+            (vec![result("a", ""), result("b", "is gone")], "1 of 2 users disabled. b: Is gone."),
+        ] {
+            assert_eq!(outcome(kind, &results).1, want);
+        }
+    }
+}

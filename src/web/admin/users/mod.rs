@@ -1,0 +1,48 @@
+//! The pages about users: the list and what is done with many, one user in tabs, and new
+//! users one by one or from a template.
+
+mod acts;
+mod amounts;
+mod bulk;
+mod conflict;
+mod create;
+mod effective;
+mod form;
+mod list;
+mod rows;
+mod tabs;
+mod template;
+
+use actix_web::HttpRequest;
+use actix_web::web::{ServiceConfig, get, post};
+
+use crate::web::api::segment;
+use crate::web::pages::page::admin_root;
+
+/// The routes of these pages, below those of administrators.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .route("/users", get().to(list::page))
+        .route("/users/export", get().to(bulk::export))
+        .route("/users/bulk", get().to(bulk::question))
+        .route("/users/bulk", post().to(bulk::act))
+        .route("/users/new", get().to(create::page))
+        .route("/users/new", post().to(create::save))
+        .route("/users/template", get().to(template::page))
+        .route("/users/template", post().to(template::act))
+        .route("/users/{username}", get().to(form::page))
+        .route("/users/{username}", post().to(form::save))
+        .route("/users/{username}/status", post().to(acts::status))
+        .route("/users/{username}/two-factor", get().to(acts::two_factor_question))
+        .route("/users/{username}/two-factor", post().to(acts::two_factor_off));
+}
+
+/// Where the list is.
+fn list_path(request: &HttpRequest) -> String {
+    format!("{}/users", admin_root(request))
+}
+
+/// Where the page of a user is.
+fn path_of(request: &HttpRequest, username: &str) -> String {
+    format!("{}/{}", list_path(request), segment(username))
+}
