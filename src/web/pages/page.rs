@@ -33,20 +33,39 @@ struct Entry {
 type Section = (&'static str, &'static [Place]);
 type Place = (&'static str, &'static str, &'static str, &'static str, Option<AdminPermission>);
 
-const NAVIGATION: [Section; 1] = [(
-    "",
-    &[
-        ("overview", "Overview", "", "overview", None),
-        (
-            "connections",
-            "Connections",
-            "/connections",
-            "connections",
-            Some(AdminPermission::ViewConns),
-        ),
-        ("events", "Events", "/events", "events", Some(AdminPermission::ViewEvents)),
-    ],
-)];
+const NAVIGATION: [Section; 3] = [
+    (
+        "",
+        &[
+            ("overview", "Overview", "", "overview", None),
+            (
+                "connections",
+                "Connections",
+                "/connections",
+                "connections",
+                Some(AdminPermission::ViewConns),
+            ),
+            ("events", "Events", "/events", "events", Some(AdminPermission::ViewEvents)),
+        ],
+    ),
+    (
+        "Access",
+        &[
+            ("groups", "Groups", "/groups", "groups", Some(AdminPermission::ManageGroups)),
+            ("folders", "Folders", "/folders", "folders", Some(AdminPermission::ManageFolders)),
+            ("roles", "Roles", "/roles", "roles", Some(AdminPermission::ManageRoles)),
+            ("tester", "Permission tester", "/tester", "tester", Some(AdminPermission::ViewUsers)),
+            ("admins", "Admins", "/admins", "admins", Some(AdminPermission::ManageAdmins)),
+        ],
+    ),
+    (
+        "Server",
+        &[
+            ("status", "Status", "/status", "status", Some(AdminPermission::ViewStatus)),
+            ("scans", "Quota scans", "/scans", "tasks", Some(AdminPermission::QuotaScans)),
+        ],
+    ),
+];
 
 impl<R: Right> Signed<R> {
     /// A page of the navigation entry `section`, with its own values in `content`.
