@@ -11,6 +11,7 @@ mod directories;
 mod download;
 mod effects;
 mod explain;
+mod finished_scans;
 mod ledger;
 pub mod leftovers;
 mod limits;

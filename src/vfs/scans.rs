@@ -11,6 +11,7 @@ use std::sync::Arc;
 use actors::{AccountId, Quota, Scan, ScanProgress, ScanRefused, Usage};
 use async_trait::async_trait;
 
+use super::finished_scans::{FinishedScan, FinishedScans};
 use super::scan::directories_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging;
@@ -37,6 +38,7 @@ pub struct Scans {
     scanner: Arc<dyn QuotaScanner>,
     background: tokio::runtime::Handle,
     log: slog::Logger,
+    finished: Arc<FinishedScans>,
 }
 
 /// What is counted.
@@ -64,7 +66,13 @@ impl Scans {
         background: tokio::runtime::Handle,
         log: &slog::Logger,
     ) -> Self {
-        Self { store, quota, scanner, background, log: logging::for_sender(log, "quota") }
+        let (log, finished) = (logging::for_sender(log, "quota"), Arc::default());
+        Self { store, quota, scanner, background, log, finished }
+    }
+
+    /// What the newest scans have counted.
+    pub fn finished(&self) -> Vec<FinishedScan> {
+        self.finished.list()
     }
 
     /// Starts a scan in the background; it is noted when this returns. False while
@@ -128,6 +136,7 @@ impl Scans {
         let account = scan.account().clone();
         match self.count(&account, scan.progress()).await {
             Ok(usage) => {
+                self.finished.note(account.clone(), Ok((usage.files, usage.size)));
                 if let Err(error) = scan.finish(usage).await {
                     // Still noted, should the server end before it is.
                     slog::warn!(self.log, "scan of {account} is not stored yet: {error}");
@@ -141,6 +150,7 @@ impl Scans {
                 return false;
             }
             Err(error) => {
+                self.finished.note(account.clone(), Err(error.to_string()));
                 slog::error!(self.log, "scan of {account} failed, its usage stays: {error}");
             }
         }

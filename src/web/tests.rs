@@ -12,6 +12,7 @@ mod groups;
 mod harness;
 mod live_pages;
 mod logs;
+mod object_pages;
 mod permission_test;
 mod quotas;
 mod roles;

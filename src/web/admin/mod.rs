@@ -2,15 +2,23 @@
 //! resource. Who may see a page stands in the signature of its handler, and what a form
 //! does is done by the same functions that the REST API calls.
 
+mod admins;
 mod checkup;
 mod connections;
 mod events;
+mod folders;
 mod goto;
+mod groups;
 mod live;
 mod login;
+mod objects;
 mod overview;
 mod profile;
+mod roles;
+mod scans;
 mod setup;
+mod status;
+mod tester;
 mod two_factor;
 mod users;
 
@@ -60,6 +68,40 @@ pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
             .route("/two-factor/codes", post().to(two_factor::codes))
             .route("/two-factor/off", post().to(two_factor::off))
             .configure(users::configure)
+            .route("/folders", get().to(folders::list))
+            .route("/new-folder", get().to(folders::new))
+            .route("/new-folder", post().to(folders::create))
+            .route("/folders/{name}", get().to(folders::edit))
+            .route("/folders/{name}", post().to(folders::save))
+            .route("/folders/{name}/delete", get().to(folders::ask_delete))
+            .route("/folders/{name}/delete", post().to(folders::delete))
+            .route("/groups", get().to(groups::list))
+            .route("/new-group", get().to(groups::new))
+            .route("/new-group", post().to(groups::create))
+            .route("/groups/{name}", get().to(groups::edit))
+            .route("/groups/{name}", post().to(groups::save))
+            .route("/groups/{name}/delete", get().to(groups::ask_delete))
+            .route("/groups/{name}/delete", post().to(groups::delete))
+            .route("/roles", get().to(roles::list))
+            .route("/new-role", get().to(roles::new))
+            .route("/new-role", post().to(roles::create))
+            .route("/roles/{name}", get().to(roles::edit))
+            .route("/roles/{name}", post().to(roles::save))
+            .route("/roles/{name}/delete", get().to(roles::ask_delete))
+            .route("/roles/{name}/delete", post().to(roles::delete))
+            .route("/admins", get().to(admins::list))
+            .route("/new-admin", get().to(admins::new))
+            .route("/new-admin", post().to(admins::create))
+            .route("/admins/{name}", get().to(admins::edit))
+            .route("/admins/{name}", post().to(admins::save))
+            .route("/admins/{name}/delete", get().to(admins::ask_delete))
+            .route("/admins/{name}/delete", post().to(admins::delete))
+            .route("/admins/{name}/second-factor", get().to(admins::ask_second_factor))
+            .route("/admins/{name}/second-factor", post().to(admins::forget_second_factor))
+            .route("/tester", get().to(tester::page))
+            .route("/status", get().to(status::page))
+            .route("/scans", get().to(scans::page))
+            .route("/scans", post().to(scans::start))
             .default_service(web::to(overview::nothing_here)),
     );
 }

@@ -66,12 +66,23 @@ pub async fn create(
     binding: Data<Binding>,
     body: Body<model::Admin>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut admin = body.read().await?;
-    must_cover(&caller, &admin.permissions)?;
-    admin.keep_second_factor_of(&model::Admin::default());
-    let mut admin = binding.services.store.add_admin(admin).await?;
+    let mut admin = add(&binding.services, &caller, body.read().await?).await?;
     admin.hide_confidential();
     Ok(created(locate("admins", &admin.username), &admin))
+}
+
+/// Adds an administrator, who gets no right that the caller does not hold.
+///
+/// # Errors
+/// 400 naming the field that is wrong, 403 naming the permission, 409 if the name is taken.
+pub async fn add(
+    services: &Services,
+    caller: &Admin<ManageAdmins>,
+    mut admin: model::Admin,
+) -> Result<model::Admin, ApiError> {
+    must_cover(caller, &admin.permissions)?;
+    admin.keep_second_factor_of(&model::Admin::default());
+    Ok(services.store.add_admin(admin).await?)
 }
 
 /// One administrator.
@@ -124,18 +135,31 @@ pub async fn update(
     username: Path<String>,
     body: Body<model::Admin>,
 ) -> Result<HttpResponse, ApiError> {
-    let store = &binding.services.store;
-    let stored = found(store.admin(&username).await?, "admin", &username)?;
-    must_cover(&caller, &stored.permissions)?;
-    let mut admin = body.read().await?;
-    must_cover(&caller, &admin.permissions)?;
+    let services = &binding.services;
+    let stored = found(services.store.admin(&username).await?, "admin", &username)?;
+    replace(services, &caller, stored, body.read().await?).await?;
+    Ok(ok("Admin updated"))
+}
+
+/// Replaces the administrator `stored` by `admin`, but for the name and the second factor.
+///
+/// # Errors
+/// 400 naming the field that is wrong, 403 naming the permission that the caller lacks.
+pub async fn replace(
+    services: &Services,
+    caller: &Admin<ManageAdmins>,
+    stored: model::Admin,
+    mut admin: model::Admin,
+) -> Result<(), ApiError> {
+    must_cover(caller, &stored.permissions)?;
+    must_cover(caller, &admin.permissions)?;
     if stored.username == caller.username() && !admin.is_enabled() {
         return Err(ApiError::bad_request("status: you cannot disable yourself"));
     }
     admin.keep_second_factor_of(&stored);
     admin.username = stored.username;
-    store.update_admin(admin).await?;
-    Ok(ok("Admin updated"))
+    services.store.update_admin(admin).await?;
+    Ok(())
 }
 
 /// Deletes an administrator; nobody can delete oneself.
@@ -158,14 +182,25 @@ pub async fn delete(
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let store = &binding.services.store;
-    let stored = found(store.admin(&username).await?, "admin", &username)?;
+    remove(&binding.services, &caller, &username).await?;
+    Ok(ok("Admin deleted"))
+}
+
+/// Deletes an administrator other than the caller.
+///
+/// # Errors
+/// 400 for the caller, 403 naming the permission that the caller lacks, 404 if there is none.
+pub async fn remove(
+    services: &Services,
+    caller: &Admin<ManageAdmins>,
+    username: &str,
+) -> Result<(), ApiError> {
+    let stored = found(services.store.admin(username).await?, "admin", username)?;
     if stored.username == caller.username() {
         return Err(ApiError::bad_request("you cannot delete yourself"));
     }
-    must_cover(&caller, &stored.permissions)?;
-    store.delete_admin(&stored.username).await?;
-    Ok(ok("Admin deleted"))
+    must_cover(caller, &stored.permissions)?;
+    Ok(services.store.delete_admin(&stored.username).await?)
 }
 
 /// A change of one's own password.

@@ -5,9 +5,10 @@ use actix_web::web::{Data, Path, Query};
 use actors::AccountId;
 
 use crate::model::Folder;
+use crate::provider;
 use crate::web::api::{found, locate};
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, ManageFolders};
+use crate::web::app::{Binding, Services};
+use crate::web::auth::{Admin, ManageFolders, Right};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
 use crate::web::paging::PagingQuery;
@@ -34,16 +35,24 @@ pub async fn list(
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = paging.page()?;
-    let services = &binding.services;
+    let page = paging.page()?.into();
+    Ok(HttpResponse::Ok().json(list_for(&binding.services, &admin, page).await?))
+}
+
+/// A page of the folders as `admin` may see them.
+pub async fn list_for<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    page: provider::Page,
+) -> Result<Vec<Folder>, ApiError> {
     services.store_settled_usage().await;
-    let mut folders = services.store.folders(page.into()).await?;
-    let visible = services.users_of(&admin).names().await?;
+    let mut folders = services.store.folders(page).await?;
+    let visible = services.users_of(admin).names().await?;
     for folder in &mut folders {
         folder.hide_confidential();
         visible.retain(&mut folder.users);
     }
-    Ok(HttpResponse::Ok().json(folders))
+    Ok(folders)
 }
 
 /// Adds a folder. Its counters stay 0 until a scan.
@@ -96,11 +105,23 @@ pub async fn get(
     confidential: Query<Confidential>,
 ) -> Result<HttpResponse, ApiError> {
     let show_all = confidential.is_asked_by(&admin)?;
-    let services = &binding.services;
-    services.store_settled_usage().await;
-    let mut folder = found(services.store.folder(&name).await?, "folder", &name)?;
-    services.users_of(&admin).names().await?.retain(&mut folder.users);
+    let folder = get_for(&binding.services, &admin, &name).await?;
     Ok(HttpResponse::Ok().json(shown(folder, show_all)))
+}
+
+/// One folder as `admin` may see it.
+///
+/// # Errors
+/// 404 if there is none.
+pub async fn get_for<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    name: &str,
+) -> Result<Folder, ApiError> {
+    services.store_settled_usage().await;
+    let mut folder = found(services.store.folder(name).await?, "folder", name)?;
+    services.users_of(admin).names().await?.retain(&mut folder.users);
+    Ok(folder)
 }
 
 /// Replaces a folder: what is left out gets its default. It stays where it is mounted, and
@@ -155,11 +176,19 @@ pub async fn delete(
     binding: Data<Binding>,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let services = &binding.services;
-    let folder = found(services.store.folder(&name).await?, "folder", &name)?;
+    remove(&binding.services, &name).await?;
+    Ok(ok("Folder deleted"))
+}
+
+/// Deletes a folder, takes it out of the accounts that mount it, and forgets its usage.
+///
+/// # Errors
+/// 404 if there is none.
+pub async fn remove(services: &Services, name: &str) -> Result<(), ApiError> {
+    let folder = found(services.store.folder(name).await?, "folder", name)?;
     services.store.delete_folder(&folder.name).await?;
     services.quota.forget(AccountId::folder(folder.name)).await;
-    Ok(ok("Folder deleted"))
+    Ok(())
 }
 
 fn shown(mut folder: Folder, show_all: bool) -> Folder {

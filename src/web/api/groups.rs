@@ -4,9 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 
 use crate::model::Group;
+use crate::provider;
 use crate::web::api::{found, locate};
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, ManageGroups};
+use crate::web::app::{Binding, Services};
+use crate::web::auth::{Admin, ManageGroups, Right};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
 use crate::web::paging::PagingQuery;
@@ -34,16 +35,24 @@ pub async fn list(
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = paging.page()?;
-    let services = &binding.services;
+    let page = paging.page()?.into();
+    Ok(HttpResponse::Ok().json(list_for(&binding.services, &admin, page).await?))
+}
+
+/// A page of the groups as `admin` may see them.
+pub async fn list_for<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    page: provider::Page,
+) -> Result<Vec<Group>, ApiError> {
     services.store_settled_usage().await;
-    let mut groups = services.store.groups(page.into()).await?;
-    let visible = services.users_of(&admin).names().await?;
+    let mut groups = services.store.groups(page).await?;
+    let visible = services.users_of(admin).names().await?;
     for group in &mut groups {
         group.hide_confidential();
         hide_others(group, &visible);
     }
-    Ok(HttpResponse::Ok().json(groups))
+    Ok(groups)
 }
 
 /// Adds a group.
@@ -96,11 +105,23 @@ pub async fn get(
     confidential: Query<Confidential>,
 ) -> Result<HttpResponse, ApiError> {
     let show_all = confidential.is_asked_by(&admin)?;
-    let services = &binding.services;
-    services.store_settled_usage().await;
-    let mut group = found(services.store.group(&name).await?, "group", &name)?;
-    hide_others(&mut group, &services.users_of(&admin).names().await?);
+    let group = get_for(&binding.services, &admin, &name).await?;
     Ok(HttpResponse::Ok().json(shown(group, show_all)))
+}
+
+/// One group as `admin` may see it.
+///
+/// # Errors
+/// 404 if there is none.
+pub async fn get_for<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    name: &str,
+) -> Result<Group, ApiError> {
+    services.store_settled_usage().await;
+    let mut group = found(services.store.group(name).await?, "group", name)?;
+    hide_others(&mut group, &services.users_of(admin).names().await?);
+    Ok(group)
 }
 
 /// Replaces a group: what is left out gets its default. Its users stay in it, and see the
@@ -156,12 +177,23 @@ pub async fn delete(
     binding: Data<Binding>,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let services = &binding.services;
-    let group = found(services.store.group(&name).await?, "group", &name)?;
+    remove(&binding.services, &admin, &name).await?;
+    Ok(ok("Group deleted"))
+}
+
+/// Deletes a group that has no users.
+///
+/// # Errors
+/// 404 if there is none, 409 if users are in it.
+pub async fn remove<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    name: &str,
+) -> Result<(), ApiError> {
+    let group = found(services.store.group(name).await?, "group", name)?;
     let deleted = services.store.delete_group(&group.name).await;
     let told = format!("group {:?}: users are in it", group.name);
-    deleted.map_err(|error| services.users_of(&admin).told(error, &told))?;
-    Ok(ok("Group deleted"))
+    deleted.map_err(|error| services.users_of(admin).told(error, &told))
 }
 
 /// Takes out the users that the caller may not see; then administrators are not the

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{QuotaUsage, TransferQuotaUsage};
 use crate::web::api::found;
 use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, ScanQuotas};
+use crate::web::auth::{Admin, Right, ScanQuotas};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
 use crate::web::response::{ApiResponse, done, ok};
@@ -71,9 +71,17 @@ pub async fn list_user_scans(
     admin: Admin<ScanQuotas>,
     binding: Data<Binding>,
 ) -> Result<HttpResponse, ApiError> {
-    let visible = binding.services.users_of(&admin).names().await?;
-    let scans = binding.services.quota.scans().await;
-    let scans: Vec<QuotaScan> = scans
+    Ok(HttpResponse::Ok().json(user_scans(&binding.services, &admin).await?))
+}
+
+/// The running scans of users that `admin` may see.
+pub async fn user_scans<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+) -> Result<Vec<QuotaScan>, ApiError> {
+    let visible = services.users_of(admin).names().await?;
+    let scans = services.quota.scans().await;
+    Ok(scans
         .into_iter()
         .filter_map(|report| match &report.account {
             AccountId::User(name) if visible.contains(name) => Some(QuotaScan {
@@ -83,8 +91,7 @@ pub async fn list_user_scans(
             }),
             AccountId::User(_) | AccountId::Folder(_) => None,
         })
-        .collect();
-    Ok(HttpResponse::Ok().json(scans))
+        .collect())
 }
 
 /// The running scans of folders.
@@ -100,8 +107,13 @@ pub async fn list_user_scans(
     )
 )]
 pub async fn list_folder_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>) -> HttpResponse {
-    let scans = binding.services.quota.scans().await;
-    let scans: Vec<FolderQuotaScan> = scans
+    HttpResponse::Ok().json(folder_scans(&binding.services).await)
+}
+
+/// The running scans of folders.
+pub async fn folder_scans(services: &Services) -> Vec<FolderQuotaScan> {
+    let scans = services.quota.scans().await;
+    scans
         .into_iter()
         .filter_map(|report| match &report.account {
             AccountId::Folder(name) => Some(FolderQuotaScan {
@@ -111,8 +123,7 @@ pub async fn list_folder_scans(_admin: Admin<ScanQuotas>, binding: Data<Binding>
             }),
             AccountId::User(_) => None,
         })
-        .collect();
-    HttpResponse::Ok().json(scans)
+        .collect()
 }
 
 /// Starts counting a user's files: its home directory and the folders that count to its quota.
@@ -137,9 +148,21 @@ pub async fn start_user_scan(
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let services = &binding.services;
+    scan_user(&binding.services, &admin, &username).await?;
+    Ok(done(StatusCode::ACCEPTED, "Scan started"))
+}
+
+/// Starts a scan of a user that `admin` may see.
+///
+/// # Errors
+/// 403 if usage is not tracked, 404 if there is no such user, 409 if a scan of it runs.
+pub async fn scan_user<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    username: &str,
+) -> Result<(), ApiError> {
     must_track(services)?;
-    let user = services.users_of(&admin).get(&username).await?;
+    let user = services.users_of(admin).get(username).await?;
     start(services, AccountId::user(user.username.as_str())).await
 }
 
@@ -165,15 +188,23 @@ pub async fn start_folder_scan(
     binding: Data<Binding>,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let services = &binding.services;
+    scan_folder(&binding.services, &name).await?;
+    Ok(done(StatusCode::ACCEPTED, "Scan started"))
+}
+
+/// Starts a scan of a folder.
+///
+/// # Errors
+/// 403 if usage is not tracked, 404 if there is no such folder, 409 if a scan of it runs.
+pub async fn scan_folder(services: &Services, name: &str) -> Result<(), ApiError> {
     must_track(services)?;
-    let folder = found(services.store.folder(&name).await?, "folder", &name)?;
+    let folder = found(services.store.folder(name).await?, "folder", name)?;
     start(services, AccountId::folder(folder.name.as_str())).await
 }
 
-async fn start(services: &Services, account: AccountId) -> Result<HttpResponse, ApiError> {
+async fn start(services: &Services, account: AccountId) -> Result<(), ApiError> {
     match services.scans.start(account).await? {
-        true => Ok(done(StatusCode::ACCEPTED, "Scan started")),
+        true => Ok(()),
         false => Err(scan_running()),
     }
 }

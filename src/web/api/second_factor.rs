@@ -335,16 +335,25 @@ pub async fn disable_for_admin(
     binding: Data<Binding>,
     username: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    binding
-        .services
-        .store
-        .change_admin_second_factor(&username, |filters| {
-            require_enabled(filters.totp_config.enabled)?;
-            filters.forget_second_factor();
-            Ok(())
-        })
-        .await?;
+    forget_admin_second_factor(&binding.services, &username).await?;
     Ok(ok("2FA disabled"))
+}
+
+/// Switches the second factor of an administrator off; for who may do everything.
+///
+/// # Errors
+/// 400 if it was off, 404 if there is no such administrator.
+pub async fn forget_admin_second_factor(
+    services: &Services,
+    username: &str,
+) -> Result<(), ApiError> {
+    let forget = |filters: &mut crate::model::AdminFilters| {
+        require_enabled(filters.totp_config.enabled)?;
+        filters.forget_second_factor();
+        Ok(())
+    };
+    services.store.change_admin_second_factor(username, forget).await?;
+    Ok(())
 }
 
 /// Switches the second factor of a user off.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::web::api::second_factor::TotpKind;
-use crate::web::app::Binding;
+use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, ViewStatus};
 use crate::web::health;
 use crate::web::response::ApiResponse;
@@ -121,10 +121,14 @@ pub struct RateLimitersStatus {
     )
 )]
 pub async fn get(_admin: Admin<ViewStatus>, binding: Data<Binding>) -> HttpResponse {
-    let services = &binding.services;
+    HttpResponse::Ok().json(current(&binding.services).await)
+}
+
+/// The state of every service now.
+pub async fn current(services: &Services) -> ServicesStatus {
     let kinds = services.login.one_time().kinds();
     let provider = health::store_answers(services).await;
-    HttpResponse::Ok().json(ServicesStatus {
+    ServicesStatus {
         ssh: services.facts.ssh(),
         ftp: InactiveService::default(),
         webdav: InactiveService::default(),
@@ -140,5 +144,5 @@ pub async fn get(_admin: Admin<ViewStatus>, binding: Data<Binding>) -> HttpRespo
         },
         allow_list: Activity::default(),
         rate_limiters: RateLimitersStatus::default(),
-    })
+    }
 }

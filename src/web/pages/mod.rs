@@ -1,6 +1,7 @@
 //! What all web pages are made of: templates and assets, sessions and forms. The pages
 //! themselves are in `admin`.
 
+pub mod amount;
 pub mod assets;
 pub mod error;
 pub mod form;

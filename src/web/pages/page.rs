@@ -33,7 +33,7 @@ struct Entry {
 type Section = (&'static str, &'static [Place]);
 type Place = (&'static str, &'static str, &'static str, &'static str, Option<AdminPermission>);
 
-const NAVIGATION: [Section; 2] = [
+const NAVIGATION: [Section; 3] = [
     (
         "",
         &[
@@ -48,7 +48,24 @@ const NAVIGATION: [Section; 2] = [
             ("events", "Events", "/events", "events", Some(AdminPermission::ViewEvents)),
         ],
     ),
-    ("Access", &[("users", "Users", "/users", "users", Some(AdminPermission::ViewUsers))]),
+    (
+        "Access",
+        &[
+            ("users", "Users", "/users", "users", Some(AdminPermission::ViewUsers)),
+            ("groups", "Groups", "/groups", "groups", Some(AdminPermission::ManageGroups)),
+            ("folders", "Folders", "/folders", "folders", Some(AdminPermission::ManageFolders)),
+            ("roles", "Roles", "/roles", "roles", Some(AdminPermission::ManageRoles)),
+            ("tester", "Permission tester", "/tester", "tester", Some(AdminPermission::ViewUsers)),
+            ("admins", "Admins", "/admins", "admins", Some(AdminPermission::ManageAdmins)),
+        ],
+    ),
+    (
+        "Server",
+        &[
+            ("status", "Status", "/status", "status", Some(AdminPermission::ViewStatus)),
+            ("scans", "Quota scans", "/scans", "tasks", Some(AdminPermission::QuotaScans)),
+        ],
+    ),
 ];
 
 impl<R: Right> Signed<R> {
