@@ -26,7 +26,7 @@ async fn the_status_tells_of_every_service() {
     assert_eq!(status["ssh"]["bindings"][0]["port"], json!(2022));
     assert_eq!(status["ssh"]["host_keys"][0]["fingerprint"], json!("SHA256:abc"));
     assert_eq!(status["ssh"]["ssh_commands"], json!(["md5sum"]));
-    let provider = json!({"is_active": true, "driver": "sqlite", "error": ""});
+    let provider = json!({"is_active": true, "driver": "memory", "error": ""});
     assert_eq!(status["data_provider"], provider);
     for service in ["ftp", "webdav", "defender", "allow_list", "rate_limiters"] {
         assert_eq!(status[service]["is_active"], json!(false), "{service}");
