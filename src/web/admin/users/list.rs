@@ -97,7 +97,6 @@ impl View {
             group: some(&self.group),
             role: some(&self.role),
             sort: Some(self.sort.trim_start_matches('-').to_owned()),
-            ..UserListQuery::default()
         }
     }
 

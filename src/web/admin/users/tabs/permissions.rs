@@ -223,7 +223,8 @@ mod tests {
         let all = cells(&[Any]);
         let set = |list: &[Permission]| list.iter().copied().collect::<Cells>();
         let without_list: Cells = all.iter().copied().filter(|cell| *cell != List).collect();
-        let table: [(&str, Cells, Option<&[Permission]>, Vec<Permission>); 8] = [
+        type Case = (&'static str, Cells, Option<&'static [Permission]>, Vec<Permission>);
+        let table: [Case; 8] = [
             // Nothing changed.
             ("full", all.clone(), Some(&[Any]), vec![Any]),
             ("custom", set(&[DeleteFiles, DeleteDirs]), Some(&[Delete]), vec![Delete]),

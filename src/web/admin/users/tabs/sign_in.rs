@@ -85,7 +85,7 @@ pub fn keys_view(form: &Form) -> Value {
         Ok(key) => json!({
             "line": line,
             "kind": key.algorithm().as_str(),
-            "comment": text::visible(&key.comment().to_string()),
+            "comment": text::visible(key.comment().as_ref()),
             "fingerprint": key.fingerprint(russh::keys::HashAlg::Sha256).to_string(),
             "wrong": "",
         }),
