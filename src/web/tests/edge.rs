@@ -175,3 +175,55 @@ async fn the_description_is_below_the_web_root_and_the_api_is_not() {
     anonymous.get("/api/v2/version").await.refused(401);
     assert_eq!(anonymous.get("/healthz").await.status, 200);
 }
+
+#[actix_web::test]
+async fn pages_are_below_the_web_root_with_all_their_links() {
+    let server = server(|httpd, _| httpd.web_root = "/files".to_owned()).await;
+    let anonymous = server.anonymous();
+    anonymous.get("/web/admin/login").await.refused(404);
+    assert_eq!(anonymous.get("/files/").await.header("Location"), "/files/web/admin");
+    let page = anonymous.get("/files/web/admin/login").await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("Content-Security-Policy").contains("script-src 'self'"));
+    let text = page.text.replace("&#x2f;", "/");
+    let links: Vec<&str> = ["href=\"", "src=\"", "action=\""]
+        .iter()
+        .flat_map(|start| text.split(start).skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|link| link.starts_with('/'))
+        .collect();
+    assert!(links.len() >= 3, "{links:?}");
+    for link in links {
+        assert!(link.starts_with("/files/"), "{link}");
+        if link.contains("/static/") {
+            assert_eq!(anonymous.get(link).await.status, 200, "{link}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn cookies_are_for_https_only_if_the_browser_came_by_it() {
+    let server = server(|_, binding| binding.proxy_allowed = near()).await;
+    let login = "/web/admin/login";
+    let https = [("X-Forwarded-Proto", "https")];
+    let anonymous = server.anonymous();
+    let cookie = |answer: &Answer| answer.header("Set-Cookie").to_owned();
+    let secure = cookie(&ask(&anonymous, login, &https).await);
+    assert!(secure.starts_with("__Host-") && secure.contains("; Secure"), "{secure}");
+    for plain in [
+        ask(&anonymous, login, &[]).await,
+        ask(&anonymous.at("198.51.100.1:5"), login, &https).await,
+    ] {
+        let plain = cookie(&plain);
+        assert!(!plain.is_empty() && !plain.contains("Secure"), "{plain}");
+    }
+}
+
+#[actix_web::test]
+async fn the_form_of_administrators_can_be_switched_off() {
+    let server = server(|_, binding| binding.disabled_login_methods = 4).await;
+    let page = server.anonymous().get("/web/admin/login").await;
+    assert_eq!(page.status, 403);
+    assert!(!page.text.contains("type=\"password\""), "{}", page.text);
+    assert_eq!(server.anonymous().basic("/api/v2/token", ROOT, ROOT_PASSWORD).await.status, 200);
+}
