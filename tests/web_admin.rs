@@ -84,3 +84,8 @@ fn a_slow_upload_is_watched_and_ended_from_the_page() {
         play("kill.mjs", &TestServer::start());
     }
 }
+
+#[test]
+fn users_are_made_changed_and_deleted_in_the_browser() {
+    play("users.mjs", &TestServer::start());
+}

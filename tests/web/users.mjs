@@ -1,0 +1,109 @@
+// The life of users in the browser: made, changed, disabled and deleted, one by one, many at
+// once, and with keys alone; a change that somebody else has overtaken is told, not lost.
+import { admin, api, assert, eventually, root, story } from "./lib.mjs";
+
+const users = `${root}/web/admin/users`;
+const stored = (name) => api("GET", `/users/${name}`);
+
+await story(async ({ open }) => {
+  const page = await open({ expected: [409, 422] });
+  await page.signIn();
+
+  // A mistake keeps what was typed.
+  await page.goto(`${users}/new`);
+  await page.fill("#username", "ann");
+  await page.fill("#password", "a pass phrase");
+  await page.fill("#home_dir", "not/absolute");
+  await page.fill("#quota_size", "1.5 GB");
+  await page.click("button[data-save]");
+  assert.match(await page.textContent(".error-summary"), /home|absolute/i);
+  assert.equal(await page.inputValue("#username"), "ann");
+  await page.fill("#password", "a pass phrase");
+  await page.fill("#home_dir", "/tmp/sftpgo-web-ann");
+  await page.click("button[data-save]");
+  await page.waitForURL(`${users}/ann*`);
+  assert.equal((await stored("ann")).quota_size, 1_500_000_000, "sizes are stored exactly");
+
+  // One tab, one change; the list of changes says so before it is saved.
+  await page.goto(`${users}/ann?tab=profile`);
+  await page.fill("#description", "<i>Ann</i> of Finance");
+  await page.waitForSelector("[data-changes] li");
+  await page.click(".rail button[data-save]");
+  await page.waitForSelector(".notice");
+  const ann = await stored("ann");
+  assert.equal(ann.description, "<i>Ann</i> of Finance");
+  assert.equal(ann.quota_size, 1_500_000_000, "other tabs keep what they have");
+
+  // Somebody else is quicker.
+  await page.goto(`${users}/ann?tab=profile`);
+  await api("PUT", "/users/ann", { ...ann, description: "changed by a script" });
+  await page.fill("#description", "changed in the page");
+  await page.click(".rail button[data-save]");
+  assert.match(await page.textContent("main"), /Somebody else has changed/);
+  assert.equal(await page.inputValue("#description"), "changed in the page");
+  assert.equal((await stored("ann")).description, "changed by a script");
+
+  // Disabled by a dialog that can be left again with Escape.
+  await page.goto(`${users}/ann`);
+  await page.click("a:has-text('Disable…')");
+  await page.waitForSelector("dialog[open]");
+  await page.keyboard.press("Escape");
+  assert.equal((await stored("ann")).status, 1);
+  await page.click("a:has-text('Disable…')");
+  await page.click("dialog[open] button.primary");
+  await eventually("ann is disabled", async () => (await stored("ann")).status === 0);
+
+  // Twelve more, found by the search, and deleted at once: that many have to be typed.
+  for (let at = 0; at < 12; at += 1) {
+    await api("POST", "/users", { username: `bulk-${at}`, password: "a pass phrase", status: 1, home_dir: `/tmp/sftpgo-web-bulk-${at}`, permissions: { "/": ["*"] } });
+  }
+  await page.goto(users);
+  await page.fill("main input[type=search]", "bulk-");
+  await page.keyboard.press("Enter");
+  await eventually("only they are shown", async () => (await page.locator(".table .pick").count()) === 12);
+  await page.click("[data-page]");
+  await page.click("button[value=disable]");
+  await page.click("dialog[open] button.primary");
+  await eventually("all are disabled", async () => (await stored("bulk-11")).status === 0);
+  await page.goto(`${users}?q=bulk-`);
+  await page.click("[data-page]");
+  await page.click("button[value=delete]");
+  await page.waitForSelector("dialog[open] #typed");
+  await page.fill("#typed", "12");
+  await page.click("dialog[open] button.final");
+  await eventually("they are gone", async () => !JSON.stringify(await api("GET", "/users")).includes("bulk-"));
+  assert.equal((await stored("ann")).status, 0, "others are left alone");
+  page.wellBehaved();
+});
+
+// Keys alone, from the sign-in to a saved change.
+await story(async ({ open }) => {
+  const page = await open();
+  await page.goto(`${root}/web/admin/login?next=/web/admin/users`);
+  await page.keyboard.type(admin.username);
+  await page.keyboard.press("Tab");
+  await page.keyboard.type(admin.password);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(users);
+  await eventually("/ leads to the search", async () => {
+    await page.keyboard.press("/");
+    return page.evaluate(() => document.activeElement.type === "search");
+  });
+  await page.keyboard.type("ann");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/q=ann/);
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${users}/ann*`);
+  for (let at = 0; at < 60; at += 1) {
+    if (await page.evaluate(() => document.activeElement.id === "description")) break;
+    await page.keyboard.press("Tab");
+  }
+  assert.equal(await page.evaluate(() => document.activeElement.id), "description");
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("typed with keys");
+  await page.keyboard.press("Control+s");
+  await eventually("it is saved", async () => (await stored("ann")).description === "typed with keys");
+  page.wellBehaved();
+});
