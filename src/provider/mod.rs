@@ -101,6 +101,9 @@ pub trait Users: Send + Sync {
     /// Replaces the user but for `id`, `created_at` and `last_login`, and the
     /// password if none is given. Fails with `NotFound`.
     fn update_user(&self, user: &User) -> Result<()>;
+    /// The same, unless its `updated_at` is another than `seen`: then nothing is done and
+    /// false returned.
+    fn update_user_as_seen(&self, user: &User, seen: i64) -> Result<bool>;
     /// Fails with `NotFound`.
     fn delete_user(&self, username: &str) -> Result<()>;
     /// Sets `last_login` to `now_unix_ms` if it is older than `older_than_unix_ms`.

@@ -172,11 +172,28 @@ impl Store {
     /// Replaces the user of this name and returns it as stored; without a new
     /// password the old one stays. Fails with `InvalidInput` or `NotFound`.
     pub async fn update_user(&self, user: User) -> Result<User> {
-        self.update_user_within(user, None).await
+        let name = user.username.clone();
+        let updated = self.update_user_within(user, None, None).await?;
+        stored(updated, "user", &name)
     }
 
-    /// The same, but a user that does not have `role`, if one is given, is not found.
-    async fn update_user_within(&self, mut user: User, role: Option<String>) -> Result<User> {
+    /// The same, unless its `updated_at` is another than `seen`: then nothing is done. A
+    /// user that does not have `role`, if one is given, is not found.
+    pub async fn update_user_as_seen(
+        &self,
+        user: User,
+        seen: i64,
+        role: Option<&str>,
+    ) -> Result<Option<User>> {
+        self.update_user_within(user, role.map(str::to_owned), Some(seen)).await
+    }
+
+    async fn update_user_within(
+        &self,
+        mut user: User,
+        role: Option<String>,
+        seen: Option<i64>,
+    ) -> Result<Option<User>> {
         self.require_changeable_users()?;
         user.normalise(&self.rules)?;
         self.settle_folders(&mut user.virtual_folders)
@@ -188,8 +205,12 @@ impl Store {
         user.last_password_change = now;
         self.run(move |provider| {
             roles::require_user_of(provider, &user.username, role.as_deref())?;
-            provider.update_user(&user)?;
-            stored(provider.user(&user.username)?, "user", &user.username)
+            match seen {
+                None => provider.update_user(&user)?,
+                Some(seen) if !provider.update_user_as_seen(&user, seen)? => return Ok(None),
+                Some(_) => {}
+            }
+            stored(provider.user(&user.username)?, "user", &user.username).map(Some)
         })
         .await
     }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::error::{Error, ErrorKind};
 use crate::model::{AdminPermission, GroupMapping, Password, User};
 use crate::provider::Page;
 use crate::web::app::Services;
@@ -155,14 +156,22 @@ impl Services {
         username: &str,
         change: &Change,
     ) -> Result<(), ApiError> {
+        const TRIES: usize = 3;
         let users = self.users_of(admin);
-        let mut user = users.get(username).await?;
-        change.apply(&mut user);
-        // None given: the stored one stays.
-        user.password = Password::default();
-        let user = users.replace(user).await?;
-        self.follow_change(&user, false).await;
-        Ok(())
+        for _ in 0..TRIES {
+            let mut user = users.get(username).await?;
+            let seen = user.updated_at;
+            change.apply(&mut user);
+            // None given: the stored one stays.
+            user.password = Password::default();
+            // Whatever somebody else changes meanwhile must not be undone.
+            if let Some(user) = users.replace_as_seen(user, seen).await? {
+                self.follow_change(&user, false).await;
+                return Ok(());
+            }
+        }
+        let told = format!("user {username:?}: is being changed by somebody else");
+        Err(Error::new(ErrorKind::Conflict, told).into())
     }
 
     /// Every user that a query finds, without confidential parts.

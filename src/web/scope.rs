@@ -78,6 +78,17 @@ impl VisibleUsers<'_> {
         Ok(self.shown(stored))
     }
 
+    /// The same, unless its `updated_at` is another than `seen`: then nothing is done.
+    pub async fn replace_as_seen(
+        &self,
+        mut user: User,
+        seen: i64,
+    ) -> Result<Option<User>, ApiError> {
+        self.claim(&mut user)?;
+        let stored = self.store.update_user_as_seen(user, seen, self.role).await?;
+        Ok(stored.map(|user| self.shown(user)))
+    }
+
     /// Deletes the user of this name.
     ///
     /// # Errors

@@ -297,6 +297,31 @@ fn part_of_text(text: &str) -> String {
     pattern
 }
 
+impl SqlProvider {
+    /// Replaces a user; false if it says another `updated_at` than `seen`.
+    fn replace_user(&self, user: &User, seen: Option<i64>) -> Result<bool> {
+        let what = format!("user {:?}", user.username);
+        let record = UserRecord::replacement(user)?;
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            require_role!(conn, what, &user.role);
+            let existing = users::table.filter(users::username.eq(&user.username));
+            if let Some(seen) = seen {
+                let now: Option<i64> =
+                    existing.select(users::updated_at).first(conn).optional()?;
+                if now.is_some_and(|now| now != seen) {
+                    return Ok(false);
+                }
+            }
+            if diesel::update(existing).set(&record).execute(conn)? == 0 {
+                return Err(Aborted::from(not_found(&what)));
+            }
+            write_user_relations!(conn, &what, user);
+            Ok(true)
+        }))
+        .map_err(|aborted| aborted.during(&what))
+    }
+}
+
 impl Users for SqlProvider {
     fn user(&self, username: &str) -> Result<Option<User>> {
         let (found, relations) = with_engine!(&mut self.connection()?, conn => {
@@ -440,18 +465,11 @@ impl Users for SqlProvider {
     }
 
     fn update_user(&self, user: &User) -> Result<()> {
-        let what = format!("user {:?}", user.username);
-        let record = UserRecord::replacement(user)?;
-        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
-            require_role!(conn, what, &user.role);
-            let existing = users::table.filter(users::username.eq(&user.username));
-            if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Aborted::from(not_found(&what)));
-            }
-            write_user_relations!(conn, &what, user);
-            Ok(())
-        }))
-        .map_err(|aborted| aborted.during(&what))
+        self.replace_user(user, None).map(drop)
+    }
+
+    fn update_user_as_seen(&self, user: &User, seen: i64) -> Result<bool> {
+        self.replace_user(user, Some(seen))
     }
 
     fn delete_user(&self, username: &str) -> Result<()> {

@@ -66,7 +66,9 @@ impl Store {
 
     /// As [`Store::update_user`], but only a user that has `role` is found.
     pub async fn update_user_of_role(&self, role: &str, user: User) -> Result<User> {
-        self.update_user_within(user, Some(role.to_owned())).await
+        let name = user.username.clone();
+        let updated = self.update_user_within(user, Some(role.to_owned()), None).await?;
+        super::stored(updated, "user", &name)
     }
 
     /// As [`Store::delete_user`], but only a user that has `role` is found.

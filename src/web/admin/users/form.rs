@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::conflict::{self, Clash};
 use super::tabs::{self, Tab, network, permissions, sign_in};
 use super::{effective, list, path_of};
+use crate::error::{Error, ErrorKind};
 use crate::model::{AdminPermission, Password, User};
 use crate::provider::Page;
 use crate::web::auth::{EditUsers, Right, ViewUsers};
@@ -159,11 +160,23 @@ async fn folder_names<R: Right>(signed: &Signed<R>) -> Result<Vec<String>, PageE
 }
 
 pub async fn save(act: Act<EditUsers>, username: Path<String>) -> Result<HttpResponse, PageError> {
+    const TRIES: usize = 3;
+    act.by.admin.require(AdminPermission::ViewUsers)?;
+    for _ in 0..TRIES {
+        if let Some(response) = try_save(&act, &username).await? {
+            return Ok(response);
+        }
+    }
+    let told = format!("user {username:?}: is being changed by somebody else");
+    Err(Error::new(ErrorKind::Conflict, told).into())
+}
+
+/// Nothing if somebody else has changed the user in the very moment.
+async fn try_save(act: &Act<EditUsers>, username: &str) -> Result<Option<HttpResponse>, PageError> {
     let (by, typed) = (&act.by, &act.form);
-    by.admin.require(AdminPermission::ViewUsers)?;
     let services = by.services();
     let users = services.users_of(&by.admin);
-    let stored = users.get(&username).await?;
+    let stored = users.get(username).await?;
     let tab = Tab::of(typed.get("tab"));
     let form = tab.tidy(typed);
     let no_errors = FieldErrors::default();
@@ -177,7 +190,7 @@ pub async fn save(act: Act<EditUsers>, username: Path<String>) -> Result<HttpRes
     };
     if typed.has("more") {
         let shown = Shown { more: typed.get("more"), ..again(StatusCode::OK, form) };
-        return show(by, &stored, shown, "").await;
+        return show(by, &stored, shown, "").await.map(Some);
     }
     if typed.get("updated_at") != stored.updated_at.to_string() {
         let now = tab.fields(&stored);
@@ -186,7 +199,7 @@ pub async fn save(act: Act<EditUsers>, username: Path<String>) -> Result<HttpRes
         if now.encoded() != before.encoded() {
             let (merged, clashes) = conflict::merge(&before, &now, &form);
             let shown = Shown { clashes, ..again(StatusCode::CONFLICT, merged) };
-            return show(by, &stored, shown, "").await;
+            return show(by, &stored, shown, "").await.map(Some);
         }
     }
     // Without a password the stored one stays.
@@ -194,12 +207,13 @@ pub async fn save(act: Act<EditUsers>, username: Path<String>) -> Result<HttpRes
     let mut errors = FieldErrors::default();
     tab.apply(&form, &mut user, &mut errors);
     if errors.is_empty() {
-        match users.replace(user).await {
-            Ok(user) => {
+        match users.replace_as_seen(user, stored.updated_at).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(user)) => {
                 services.follow_change(&user, typed.has("disconnect")).await;
                 by.leave_notice("ok", format!("{} saved.", tab.label()));
                 let path = path_of(&by.request, &user.username);
-                return Ok(see_other(&format!("{path}?tab={}", tab.key())));
+                return Ok(Some(see_other(&format!("{path}?tab={}", tab.key()))));
             }
             Err(error)
                 if error.status().is_client_error() && error.status() != StatusCode::NOT_FOUND =>
@@ -210,5 +224,5 @@ pub async fn save(act: Act<EditUsers>, username: Path<String>) -> Result<HttpRes
         }
     }
     let shown = Shown { errors: &errors, ..again(StatusCode::UNPROCESSABLE_ENTITY, form) };
-    show(by, &stored, shown, "").await
+    show(by, &stored, shown, "").await.map(Some)
 }
