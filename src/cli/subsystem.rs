@@ -4,35 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 
-use super::flags::{LevelFlags, parse_flag};
+use super::flags::{ConfigFlags, LevelFlags, parse_flag};
 use crate::config::Sources;
 
 /// Options of `startsubsys`.
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("utc_time", |flag| flag.default_value("true")))]
 pub struct SubsystemOptions {
-    /// Directory of the configuration, and base of its relative paths
-    #[arg(
-        short = 'c',
-        long,
-        env = "SFTPGO_CONFIG_DIR",
-        hide_env_values = true,
-        value_name = "DIR",
-        default_value = "."
-    )]
-    config_dir: String,
-
-    /// Configuration file; see `serve`
-    #[arg(
-        short = 'f',
-        long,
-        env = "SFTPGO_CONFIG_FILE",
-        hide_env_values = true,
-        value_name = "FILE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    config_file: String,
+    #[command(flatten)]
+    config: ConfigFlags,
 
     /// Absolute path of the directory in which each user has a home of the own name
     /// [default: the homes of the system]
@@ -74,7 +54,7 @@ pub struct SubsystemOptions {
 impl SubsystemOptions {
     /// What the configuration is made of, for [`crate::config::load`].
     pub fn sources(&self) -> Sources {
-        Sources::of_process(&self.config_dir, &self.config_file)
+        self.config.sources()
     }
 
     /// The home of a user whose home on the system is `system_home`.

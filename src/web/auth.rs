@@ -6,10 +6,12 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use base64::Engine;
 
@@ -142,20 +144,13 @@ impl<R: Right> FromRequest for Admin<R> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let binding = Binding::of(request);
-        let token = bearer_token(request);
-        let peer = Peer::of(request);
+        let sent = Sent::of(request, Audience::Admin);
         Box::pin(async move {
-            let binding = binding?;
-            let token = token.ok_or_else(|| ApiError::bad_token("an access token is needed"))?;
-            let claims = binding
-                .tokens
-                .verify(&token, Audience::Admin, peer.ip)
-                .map_err(|error| ApiError::bad_token(error.context()))?;
+            let Sent { binding, claims, ip } = sent?;
             let account = binding.services.store.admin(&claims.sub).await?;
             let account =
                 account.ok_or_else(|| ApiError::bad_token("the account of this token is gone"))?;
-            if !account.is_enabled() || !account.permits_address(peer.ip) {
+            if !account.is_enabled() || !account.permits_address(ip) {
                 return Err(ApiError::bad_token("the account of this token may not log in"));
             }
             if !binding.tokens.account_unchanged(&claims, account.updated_at) {
@@ -197,21 +192,11 @@ impl FromRequest for Account {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let binding = Binding::of(request);
-        let token = bearer_token(request);
-        let peer = Peer::of(request);
+        let sent = Sent::of(request, Audience::User);
         Box::pin(async move {
-            let binding = binding?;
-            let token = token.ok_or_else(|| ApiError::bad_token("an access token is needed"))?;
-            let claims = binding
-                .tokens
-                .verify(&token, Audience::User, peer.ip)
-                .map_err(|error| ApiError::bad_token(error.context()))?;
-            let context = LoginContext {
-                ip: peer.ip,
-                protocol: LoginProtocol::Http,
-                method: LoginMethod::Password,
-            };
+            let Sent { binding, claims, ip } = sent?;
+            let context =
+                LoginContext { ip, protocol: LoginProtocol::Http, method: LoginMethod::Password };
             let account = match binding.services.login.permitted(&claims.sub, context).await {
                 Ok(account) => account,
                 Err(LoginFailure::Unavailable(error)) => return Err(error.into()),
@@ -224,6 +209,29 @@ impl FromRequest for Account {
             }
             Ok(Self { account, claims })
         })
+    }
+}
+
+/// A genuine token, and where it came from. What its account may is not looked at yet.
+struct Sent {
+    binding: Data<Binding>,
+    claims: Claims,
+    ip: IpAddr,
+}
+
+impl Sent {
+    /// # Errors
+    /// 401 if there is no token, or it is not valid for `audience` from there.
+    fn of(request: &HttpRequest, audience: Audience) -> Result<Self, ApiError> {
+        let binding = Binding::of(request)?;
+        let token = bearer_token(request)
+            .ok_or_else(|| ApiError::bad_token("an access token is needed"))?;
+        let ip = Peer::of(request).ip;
+        let claims = binding
+            .tokens
+            .verify(&token, audience, ip)
+            .map_err(|error| ApiError::bad_token(error.context()))?;
+        Ok(Self { binding, claims, ip })
     }
 }
 

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::error::{Error, ErrorKind};
 use crate::model::{AdminPermission, GroupMapping, Password, User};
 use crate::provider::Page;
 use crate::web::app::Services;
@@ -11,6 +10,7 @@ use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
 use crate::web::live::BulkResult;
 use crate::web::reason::Reason;
+use crate::web::scope::being_changed;
 use crate::web::user_query::UserListQuery;
 
 /// Most users of one request.
@@ -170,8 +170,7 @@ impl Services {
                 return Ok(());
             }
         }
-        let told = format!("user {username:?}: is being changed by somebody else");
-        Err(Error::new(ErrorKind::Conflict, told).into())
+        Err(being_changed(username))
     }
 
     /// Every user that a query finds, without confidential parts.

@@ -139,6 +139,12 @@ impl VisibleUsers<'_> {
     }
 }
 
+/// 409 for who has tried [`VisibleUsers::replace_as_seen`] often enough.
+pub fn being_changed(username: &str) -> ApiError {
+    let told = format!("user {username:?}: is being changed by somebody else");
+    Error::new(ErrorKind::Conflict, told).into()
+}
+
 /// The names of the users that an administrator may see.
 pub struct VisibleNames(Option<HashSet<String>>);
 

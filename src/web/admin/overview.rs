@@ -114,8 +114,8 @@ impl Overview {
             let seen: Vec<&ConnectionStatus> = snapshot.seen_by(&self.visible).collect();
             let names: std::collections::HashSet<&str> =
                 seen.iter().map(|session| session.username.as_str()).collect();
-            cells.insert("sessions", plural(seen.len(), "session", "sessions"));
-            cells.insert("users", plural(names.len(), "user", "users"));
+            cells.insert("sessions", text::plural(seen.len() as u64, "session", "sessions"));
+            cells.insert("users", text::plural(names.len() as u64, "user", "users"));
             cells.insert("all", text::count(seen.len() as u64));
             shown.busy = busiest(&seen, &root, by.admin.may(AdminPermission::ViewUsers));
             shown.protocols = protocols(&seen, &root);
@@ -188,10 +188,6 @@ fn beginning(by: &Signed<Anything>, checkup: &Checkup) -> Value {
         "has_second_factor": by.admin.filters().totp_config.enabled,
         "ssh_port": checkup.ssh_port,
     })
-}
-
-fn plural(number: usize, one: &str, many: &str) -> String {
-    format!("{} {}", text::count(number as u64), if number == 1 { one } else { many })
 }
 
 fn state_of(problems: &[Problem]) -> &'static str {

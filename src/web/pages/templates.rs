@@ -66,14 +66,9 @@ fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter("visible", |value: &str| text::visible(value));
     environment.add_filter("segment", |value: &str| crate::web::api::segment(value));
     environment.add_filter("query", |value: &str| crate::web::api::segment(value));
-    environment.add_filter("plural", plural);
+    environment.add_filter("plural", text::plural);
     environment.add_filter("directory", |path: &str| split_path(path).0.to_owned());
     environment.add_filter("file_name", |path: &str| split_path(path).1.to_owned());
-}
-
-/// `1 user`, `2 users`: the count with the noun for one or many.
-fn plural(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", text::count(number), if number == 1 { one } else { many })
 }
 
 /// The directory with its slash, and the name.

@@ -38,6 +38,11 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// `1 user`, `2 users`: the count with the noun for one or many.
+pub fn plural(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 /// A length of time with its two largest units: `1 h 22 m`.
 pub fn duration(secs: u64) -> String {
     let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
+pub use crate::web::pages::amount::whole_text;
+
 /// Units to choose from, and how many bytes each has.
 const UNITS: [(&str, u64); 5] =
     [("B", 1), ("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
@@ -80,11 +82,6 @@ pub fn whole(typed: &str) -> Result<i64, String> {
     }
     let number = typed.parse::<i64>().ok().filter(|number| *number >= 0);
     number.ok_or_else(|| "Enter a whole number, such as 4, or leave it empty.".to_owned())
-}
-
-/// A limit as it stands in a field: nothing for none.
-pub fn whole_text(number: i64) -> String {
-    if number == 0 { String::new() } else { number.to_string() }
 }
 
 /// A point in time as a browser's field has it, UTC; nothing for never.

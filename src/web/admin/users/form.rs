@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::conflict::{self, Clash};
 use super::tabs::{self, Tab, network, permissions, sign_in};
 use super::{effective, list, path_of};
-use crate::error::{Error, ErrorKind};
 use crate::model::{AdminPermission, Password, User};
 use crate::provider::Page;
 use crate::web::auth::{EditUsers, Right, ViewUsers};
@@ -17,6 +16,7 @@ use crate::web::pages::error::PageError;
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::see_other;
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::scope::being_changed;
 
 /// What a form shows besides the stored user.
 struct Shown<'a> {
@@ -167,8 +167,7 @@ pub async fn save(act: Act<EditUsers>, username: Path<String>) -> Result<HttpRes
             return Ok(response);
         }
     }
-    let told = format!("user {username:?}: is being changed by somebody else");
-    Err(Error::new(ErrorKind::Conflict, told).into())
+    Err(being_changed(&username).into())
 }
 
 /// Nothing if somebody else has changed the user in the very moment.
