@@ -85,21 +85,9 @@ impl Throttle {
         let _ = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 
-    /// Takes the moments of `bytes`, for somebody who lets them pass one by one.
+    /// For somebody who lets `bytes` pass one by one.
     pub(super) fn pace(self: &Arc<Self>, bytes: usize, meter: &Meter) -> Pace {
-        self.pace_at(self.now_ns(), bytes, meter)
-    }
-
-    fn pace_at(self: &Arc<Self>, now: u64, bytes: usize, meter: &Meter) -> Pace {
-        let lost_ns = self.lost_ns.load(Ordering::Relaxed);
-        let end = self.take(now, bytes);
-        Pace {
-            throttle: self.clone(),
-            start_ns: end.saturating_sub(self.cost_ns(bytes)),
-            lost_ns,
-            late_ns: None,
-            meter: meter.clone(),
-        }
+        Pace { throttle: self.clone(), bytes, moments: None, meter: meter.clone() }
     }
 
     /// Moves everything that has not passed yet to a later moment.
@@ -142,15 +130,41 @@ impl Throttle {
 #[derive(Debug)]
 pub struct Pace {
     throttle: Arc<Throttle>,
-    start_ns: u64,
-    /// What the throttle had lost when the moments were taken.
-    lost_ns: u64,
-    /// How late the block begins: it may have waited behind others.
-    late_ns: Option<u64>,
+    bytes: usize,
+    /// Once they are taken.
+    moments: Option<Moments>,
     meter: Meter,
 }
 
+/// When the bytes of a block may leave, if nothing is lost from now on.
+#[derive(Debug, Clone, Copy)]
+struct Moments {
+    start_ns: u64,
+    /// What the throttle had lost when they were taken.
+    lost_ns: u64,
+    /// How late the block begins: it may have waited behind others.
+    late_ns: Option<u64>,
+}
+
 impl Pace {
+    /// Takes the moments of the block, behind those that were taken before. To be called
+    /// in the order in which blocks leave, which need not be that in which they were read:
+    /// else one waits for the moments of another that leaves only after it.
+    pub fn begin(&mut self) {
+        let now = self.throttle.now_ns();
+        self.begin_at(now);
+    }
+
+    fn begin_at(&mut self, now: u64) -> Moments {
+        let (throttle, bytes) = (&self.throttle, self.bytes);
+        *self.moments.get_or_insert_with(|| {
+            let lost_ns = throttle.lost_ns.load(Ordering::Relaxed);
+            let end = throttle.take(now, bytes);
+            let start_ns = end.saturating_sub(throttle.cost_ns(bytes));
+            Moments { start_ns, lost_ns, late_ns: None }
+        })
+    }
+
     /// How many bytes may leave now, of a block of which `sent` have left and `left`
     /// have not; waits until it is worth it, and gives at least one while any are left.
     pub async fn next(&mut self, sent: usize, left: usize) -> usize {
@@ -166,33 +180,35 @@ impl Pace {
 
     /// The same by a given clock: how many bytes, or how long to wait for any.
     fn ready(&mut self, now: u64, sent: usize, left: usize) -> Result<usize, Duration> {
+        let mut moments = self.begin_at(now);
         // Held up since the block began, by the client or by this machine: then what was
         // missed must not leave in one burst.
-        let late = now.saturating_sub(self.due_ns(sent));
-        let usual = *self.late_ns.get_or_insert(late);
+        let late = now.saturating_sub(self.due_ns(moments, sent));
+        let usual = *moments.late_ns.get_or_insert(late);
+        self.moments = Some(moments);
         self.throttle.lose(late.saturating_sub(usual.saturating_add(LONGEST_CREDIT_NS)));
         let wanted = left.min(self.throttle.piece());
-        let due = self.due_ns(sent.saturating_add(wanted));
+        let due = self.due_ns(moments, sent.saturating_add(wanted));
         if due > now {
             return Err(Duration::from_nanos(due - now));
         }
-        Ok(self.passed(now).saturating_sub(sent).clamp(wanted, left))
+        Ok(self.passed(moments, now).saturating_sub(sent).clamp(wanted, left))
     }
 
     /// When the first byte may leave, moved by what was lost since.
-    fn begin_ns(&self) -> u64 {
-        let lost = self.throttle.lost_ns.load(Ordering::Relaxed).wrapping_sub(self.lost_ns);
-        self.start_ns.saturating_add(lost)
+    fn begin_ns(&self, moments: Moments) -> u64 {
+        let lost = self.throttle.lost_ns.load(Ordering::Relaxed).wrapping_sub(moments.lost_ns);
+        moments.start_ns.saturating_add(lost)
     }
 
     /// When the block may have left up to here.
-    fn due_ns(&self, bytes: usize) -> u64 {
-        self.begin_ns().saturating_add(self.throttle.cost_ns(bytes))
+    fn due_ns(&self, moments: Moments, bytes: usize) -> u64 {
+        self.begin_ns(moments).saturating_add(self.throttle.cost_ns(bytes))
     }
 
     /// How much of a block of any length may have left by now.
-    fn passed(&self, now: u64) -> usize {
-        let elapsed = u128::from(now.saturating_sub(self.begin_ns()));
+    fn passed(&self, moments: Moments, now: u64) -> usize {
+        let elapsed = u128::from(now.saturating_sub(self.begin_ns(moments)));
         let bytes = elapsed * u128::from(self.throttle.bytes_per_sec) / 1_000_000_000;
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
@@ -206,6 +222,13 @@ mod tests {
 
     fn limit(kib_per_sec: i64) -> Throttle {
         Throttle::from_kib_per_sec(kib_per_sec).unwrap()
+    }
+
+    /// A block whose moments are taken at `now`.
+    fn paced(throttle: &Arc<Throttle>, now: u64, bytes: usize) -> Pace {
+        let mut pace = throttle.pace(bytes, &Meter::new());
+        pace.begin_at(now);
+        pace
     }
 
     /// Moves `total` bytes in pieces by a clock that wakes sleepers late;
@@ -283,7 +306,7 @@ mod tests {
             let most = kib_per_sec as usize * 1024 / 10;
             let mut now = 0;
             for block in 0..8 {
-                let mut pace = throttle.pace_at(now, BLOCK, &Meter::new());
+                let mut pace = paced(&throttle, now, BLOCK);
                 let mut sent = 0;
                 while sent < BLOCK {
                     match pace.ready(now, sent, BLOCK - sent) {
@@ -304,12 +327,38 @@ mod tests {
     }
 
     #[test]
+    fn blocks_leave_in_the_order_of_their_beginning_whichever_was_read_first() {
+        const BLOCK: usize = 256 * 1024;
+        let throttle = Arc::new(limit(1000));
+        // Read in the one order, and sent in the other.
+        let read: Vec<_> = (0..4).map(|_| throttle.pace(BLOCK, &Meter::new())).collect();
+        let mut leaving: Vec<_> = read.into_iter().rev().collect();
+        for pace in &mut leaving {
+            pace.begin_at(0);
+        }
+        let (mut now, mut total) = (0, 0);
+        for pace in &mut leaving {
+            let mut sent = 0;
+            while sent < BLOCK {
+                match pace.ready(now, sent, BLOCK - sent) {
+                    Ok(step) => {
+                        sent += step;
+                        total += step as u64;
+                        let due = total * SEC / (1000 * 1024);
+                        assert!(now.abs_diff(due) <= SEC / 10, "{total} bytes at {now}");
+                    }
+                    Err(wait) => now += wait.as_nanos() as u64,
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_was_held_up_does_not_leave_in_one_burst() {
         const BLOCK: usize = 100 * 1024;
         let throttle = Arc::new(limit(100));
         // Three blocks of a second each, ready at once.
-        let mut blocks: Vec<_> =
-            (0..3).map(|_| throttle.pace_at(0, BLOCK, &Meter::new())).collect();
+        let mut blocks: Vec<_> = (0..3).map(|_| paced(&throttle, 0, BLOCK)).collect();
         let (mut now, mut total, mut before) = (0, 0, 0);
         for pace in &mut blocks {
             let mut sent = 0;
@@ -338,12 +387,8 @@ mod tests {
         // Two downloads on one channel, a second of data each, in turn.
         let throttles = [Arc::new(limit(100)), Arc::new(limit(100))];
         let mut now = 0;
-        let mut queue: std::collections::VecDeque<_> = throttles
-            .iter()
-            .cycle()
-            .take(8)
-            .map(|throttle| throttle.pace_at(0, BLOCK, &Meter::new()))
-            .collect();
+        let mut queue: std::collections::VecDeque<_> =
+            throttles.iter().cycle().take(8).map(|throttle| paced(&throttle, 0, BLOCK)).collect();
         while let Some(mut pace) = queue.pop_front() {
             let mut sent = 0;
             while sent < BLOCK {

@@ -281,7 +281,21 @@ impl Upload {
     /// `QuotaExceeded` when the account has no room for it, may not transfer it, or may
     /// not store files this large; `Aborted` when the connection is killed meanwhile.
     /// After any error the upload has failed.
-    pub async fn write_at(&self, mut offset: u64, mut data: Bytes) -> Result<()> {
+    pub async fn write_at(&self, offset: u64, data: Bytes) -> Result<()> {
+        self.write_telling(offset, data, |_| ()).await
+    }
+
+    /// As [`Upload::write_at`]; `passed` hears how many more bytes have been written each
+    /// time that it goes on.
+    ///
+    /// # Errors
+    /// As those of [`Upload::write_at`].
+    pub async fn write_telling(
+        &self,
+        mut offset: u64,
+        mut data: Bytes,
+        mut passed: impl FnMut(usize),
+    ) -> Result<()> {
         self.running.require_sound()?;
         let len = data.len();
         self.take_limits(offset, len).map_err(|error| self.running.fail(error))?;
@@ -302,6 +316,7 @@ impl Upload {
             let acquired = throttle.acquire(len, running.kill(), &running.meter).await;
             acquired.map_err(|error| running.fail(error))?;
             self.written(self.handle.write_at(offset, now).await, len)?;
+            passed(len);
             offset = offset.saturating_add(len as u64);
             if data.is_empty() {
                 return Ok(());

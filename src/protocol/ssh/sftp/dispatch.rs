@@ -306,7 +306,7 @@ async fn write(shared: &Shared, handle: Option<HandleId>, offset: u64, data: Byt
     match &handle.open {
         Open::Upload(upload) => match upload.try_write_at(offset, &data) {
             Some(written) => written,
-            None => upload.write_at(offset, data).await,
+            None => upload.write_telling(offset, data, |bytes| shared.progressed(bytes)).await,
         },
         Open::Download(_) => {
             Err(Error::new(ErrorKind::PermissionDenied, "write to a file opened for reading"))

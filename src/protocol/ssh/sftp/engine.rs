@@ -153,6 +153,8 @@ pub(super) struct Shared {
     queue: Mutex<VecDeque<Job>>,
     /// Cost of what is queued or being worked on.
     queued: AtomicUsize,
+    /// Of these, the bytes of the WRITE being worked on that are written already.
+    written: AtomicUsize,
     /// Requests queued or being worked on; inline answers only at zero.
     pending: AtomicUsize,
     arrived: Notify,
@@ -234,7 +236,14 @@ impl Shared {
         drop(left);
     }
 
+    /// More of the present WRITE is written: as much more may arrive.
+    pub(super) fn progressed(&self, bytes: usize) {
+        self.written.fetch_add(bytes, Ordering::AcqRel);
+        self.progress.notify_waiters();
+    }
+
     fn finished(&self, packet_len: usize) {
+        self.written.store(0, Ordering::Release);
         self.queued.fetch_sub(packet_len + REQUEST_OVERHEAD, Ordering::AcqRel);
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             // Now the pump may find out when replies on the spot are in order again.
@@ -252,7 +261,10 @@ impl Shared {
     }
 
     /// Sends a reply from the worker: straight to the session if it has room.
-    fn reply(&self, reply: Reply) {
+    fn reply(&self, mut reply: Reply) {
+        if let Some(pace) = &mut reply.pace {
+            pace.begin();
+        }
         let mut out = lock(&self.out);
         out.handed += 1;
         let reply = if out.replies.is_empty() && !out.sending && reply.pace.is_none() {
@@ -286,11 +298,25 @@ impl Shared {
         self.gone.load(Ordering::Acquire)
     }
 
+    /// Whether the client may send more. `arrived` and `whole` are those of
+    /// [`Framer::partial`].
+    fn has_input_room(&self, is_alone: bool, (arrived, whole): (usize, usize)) -> bool {
+        let written = self.written.load(Ordering::Acquire);
+        let queued = self.queued.load(Ordering::Acquire).saturating_sub(written);
+        // The packet under way counts as well, else a large one arrives in a burst; and
+        // there is always room for it, else it would never arrive.
+        let budget = if is_alone { self.input_budget.max(whole) } else { SHARED_INPUT_BUDGET };
+        queued == 0 || queued.saturating_add(arrived) <= budget
+    }
+
     /// Waits until the client may send more. `is_alone`: no other channel of the
     /// connection waits with it.
-    async fn input_room(&self, is_alone: bool) -> Result<(), ChannelError> {
-        let budget = if is_alone { self.input_budget } else { SHARED_INPUT_BUDGET };
-        if self.queued.load(Ordering::Acquire) <= budget {
+    async fn input_room(
+        &self,
+        is_alone: bool,
+        partial: (usize, usize),
+    ) -> Result<(), ChannelError> {
+        if self.has_input_room(is_alone, partial) {
             return Ok(());
         }
         let held = tokio::time::sleep(LONGEST_HOLD);
@@ -304,7 +330,7 @@ impl Shared {
                 return Err(ChannelError::RepliesNotRead);
             }
             let stalled = self.out_stalled.load(Ordering::Acquire);
-            if queued <= budget || stalled || self.is_gone() {
+            if self.has_input_room(is_alone, partial) || stalled || self.is_gone() {
                 return Ok(());
             }
             tokio::select! {
@@ -370,6 +396,7 @@ impl Channel {
             input_budget,
             queue: Mutex::default(),
             queued: AtomicUsize::new(0),
+            written: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
             arrived: Notify::new(),
             progress: Notify::new(),
@@ -425,7 +452,7 @@ impl Channel {
             }
             Ok(())
         })?;
-        shared.input_room(is_alone).await
+        shared.input_room(is_alone, framer.partial()).await
     }
 
     /// The client will send nothing more; queued requests are still carried out,
@@ -452,8 +479,13 @@ fn begin(shared: &Arc<Shared>, packet: &[u8], out: &mut impl Inline) {
     // Nobody is woken by this poll: the worker polls again as soon as it has the future.
     let mut context = Context::from_waker(Waker::noop());
     match answer.as_mut().poll(&mut context) {
-        Poll::Ready(Reply { bytes, pace: None }) => out.send(bytes),
-        Poll::Ready(reply) => shared.reply(reply),
+        Poll::Ready(reply) => {
+            shared.written.store(0, Ordering::Release);
+            match reply {
+                Reply { bytes, pace: None } => out.send(bytes),
+                reply => shared.reply(reply),
+            }
+        }
         Poll::Pending => shared.enqueue(Job::Begun { group, answer, len }, len),
     }
 }

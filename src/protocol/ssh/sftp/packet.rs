@@ -372,6 +372,13 @@ pub struct Framer {
 }
 
 impl Framer {
+    /// Of a packet that has not arrived whole: how many bytes have, and of how many. The
+    /// latter is 0 until its length is known, or if there is none.
+    pub fn partial(&self) -> (usize, usize) {
+        let whole = frame_len(&self.partial).ok().flatten().map_or(0, |len| 4 + len);
+        (self.partial.len(), whole)
+    }
+
     /// Calls `packet` for each complete packet in what arrived so far followed by
     /// `input`, without the length field, until it returns an error. Packets that
     /// arrived whole are borrowed from `input`; only one cut by its end is copied.

@@ -205,6 +205,24 @@ fn impossible_lengths_are_refused_before_anything_is_buffered() {
 }
 
 #[test]
+fn what_has_arrived_of_a_packet_is_known() {
+    let mut framer = Framer::default();
+    // (bytes that arrive, of how many bytes the packet under way has so many)
+    let steps: [(&[u8], _); 6] = [
+        (b"", (0, 0)),
+        (b"\0\0", (2, 0)),
+        (b"\0\x04a", (5, 8)),
+        (b"bcd", (0, 0)),
+        (b"\0\0\0\x01x\0\0\0\x02y", (5, 6)),
+        (b"z", (0, 0)),
+    ];
+    for (bytes, expected) in steps {
+        collect(&mut framer, bytes, &mut Vec::new()).unwrap();
+        assert_eq!(framer.partial(), expected, "{bytes:?}");
+    }
+}
+
+#[test]
 fn data_replies_say_what_was_filled() {
     let reply = data_reply_with(3, 100, |room| {
         room[..2].copy_from_slice(b"ab");
