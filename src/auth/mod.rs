@@ -10,6 +10,7 @@ pub mod one_time;
 mod password;
 mod standing;
 
+pub use cache::VerifiedPasswords;
 pub use certificates::{CertificateRefusal, UserCertificates};
 pub use default_admin::create_default_admin;
 pub use entropy::entropy_bits;

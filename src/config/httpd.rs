@@ -48,6 +48,12 @@ section! {
         /// Folder with files that replace style sheets, scripts and icons, likewise.
         pub static_files_path: String = "static".to_owned();
 
+        /// File in the format of `htpasswd` (bcrypt or Apache MD5), below the configuration
+        /// directory if relative: only who is in it sees the web pages and the OpenAPI
+        /// description, and signs in there besides. Neither the REST API, which has tokens,
+        /// nor `/healthz` asks. Read again on SIGHUP. Empty lets everybody.
+        pub auth_user_file: String = String::new();
+
         /// Setting up the first administrator.
         pub setup: SetupConfig = SetupConfig::default();
 
@@ -360,7 +366,6 @@ pub const LATER: &str = r#"{
             }
         }
     }],
-    "auth_user_file": "",
     "share_cookie_lifetime": 120,
     "hide_support_link": false
 }"#;

@@ -14,7 +14,7 @@ section! {
         pub bind_address: String = "127.0.0.1".to_owned();
 
         /// File in the format of `htpasswd` (bcrypt or Apache MD5) with the users who may read the
-        /// metrics. Empty lets everybody. `/healthz` never asks.
+        /// metrics. Read again on SIGHUP. Empty lets everybody. `/healthz` never asks.
         pub auth_user_file: String = String::new();
 
         /// File with the certificate chain, in PEM format, the certificate first. With it and its

@@ -23,6 +23,7 @@ use crate::web::api::version::VersionInfo;
 use crate::web::auth::{Admin, Right};
 use crate::web::edge::Edge;
 use crate::web::error::ApiError;
+use crate::web::htpasswd::{self, Door};
 use crate::web::pages::Pages;
 use crate::web::token::TokenIssuer;
 use crate::web::{admin, cors, health, observe, openapi, routes, security};
@@ -110,6 +111,8 @@ pub struct Binding {
     pub has_openapi: bool,
     /// The web pages for administrators, if this binding has them.
     pub pages: Option<Arc<Pages>>,
+    /// Who may see the pages at all, before they sign in; `None` is everybody.
+    pub door: Option<Arc<Door>>,
     /// What is decided about a request before a handler sees it.
     pub edge: Edge,
 }
@@ -144,6 +147,7 @@ pub fn app(
         .app_data(binding)
         .app_data(QueryConfig::default().error_handler(|error, _| wrong_request(&error)))
         .app_data(PathConfig::default().error_handler(|error, _| wrong_request(&error)))
+        .wrap(from_fn(htpasswd::httpd))
         .wrap(from_fn(cors::httpd))
         .wrap(from_fn(security::httpd))
         .wrap(from_fn(observe::httpd))
@@ -158,7 +162,7 @@ fn wrong_request(error: &dyn std::error::Error) -> actix_web::Error {
 
 fn configure(config: &mut ServiceConfig, binding: &Binding) {
     config.service(
-        web::resource("/healthz")
+        web::resource(health::PATH)
             .route(web::get().to(health::httpd))
             .route(web::head().to(health::httpd))
             .default_service(web::to(routes::only_get)),

@@ -8,6 +8,9 @@ use actix_web::web::Data;
 use crate::web::app::{Binding, Services};
 use crate::web::telemetry::Telemetry;
 
+/// Where it is; nothing is asked of who calls it.
+pub const PATH: &str = "/healthz";
+
 /// A store that takes longer is as good as down to whoever asks.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::web::app::Binding;
 use crate::web::client_ip::header_name;
 use crate::web::error::ApiError;
+use crate::web::health;
 
 /// For pages: nothing but our own scripts, styles, images and calls.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -31,9 +32,6 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const EMBEDDER_POLICY: HeaderName = HeaderName::from_static("cross-origin-embedder-policy");
-
-/// The path that load balancers and orchestrators ask by address, without HTTPS.
-const HEALTH: &str = "/healthz";
 
 /// The rules of one server.
 #[derive(Debug)]
@@ -152,7 +150,8 @@ impl Security {
 
     /// What keeps the request from being served.
     fn verdict(&self, head: &RequestHead, is_secure: bool, is_trusted: bool) -> Verdict {
-        if head.uri.path() == HEALTH {
+        // Load balancers and orchestrators ask by address, without HTTPS.
+        if head.uri.path() == health::PATH {
             return Verdict::Serve;
         }
         let host = self.host(head, is_trusted);

@@ -19,7 +19,7 @@ use crate::logging;
 use crate::protocol::listener::proxy::ProxyPolicy;
 use crate::web::app::{self, Binding, Services};
 use crate::web::edge::Edge;
-use crate::web::htpasswd::Htpasswd;
+use crate::web::htpasswd::Door;
 use crate::web::listen::{self, Address};
 use crate::web::pages::Pages;
 use crate::web::stream::Entrance;
@@ -59,23 +59,34 @@ pub struct WebHandle {
     addresses: Vec<SocketAddr>,
     telemetry_address: Option<SocketAddr>,
     sockets: Vec<PathBuf>,
-    certificates: Arc<Certificates>,
-    /// Reads them again now and then.
+    files: Arc<Files>,
+    /// Reads the certificates again now and then.
     _reader: Option<AbortOnDropHandle<()>>,
     /// Whose streams end with the servers.
     pages: Option<Arc<Pages>>,
 }
 
-/// The TLS of all servers, by the place of their settings.
-struct Certificates {
-    all: Vec<(String, Tls)>,
+/// What all servers have read from files that may change.
+struct Files {
+    /// By the place of their settings.
+    certificates: Vec<(String, Tls)>,
+    doors: Vec<Arc<Door>>,
     log: slog::Logger,
 }
 
-impl Certificates {
+impl Files {
     /// Reads every file again. What cannot be used stays as it was, and the log says so.
     fn reload(&self) {
-        for (place, tls) in &self.all {
+        self.reload_certificates();
+        for door in &self.doors {
+            if let Err(error) = door.reload() {
+                slog::error!(self.log, "{error}; the users in use are kept");
+            }
+        }
+    }
+
+    fn reload_certificates(&self) {
+        for (place, tls) in &self.certificates {
             match tls.reload() {
                 Ok(true) => slog::info!(self.log, "{place}: new certificates are in use"),
                 Ok(false) => slog::debug!(self.log, "{place}: the certificates have not changed"),
@@ -103,11 +114,12 @@ impl WebHandle {
         self.telemetry_address
     }
 
-    /// Reads certificates, keys and revocation lists again, without touching connections.
+    /// Reads certificates, keys, revocation lists and `auth_user_file`s again, without
+    /// touching connections.
     pub async fn reload(&self) {
-        let certificates = self.certificates.clone();
+        let files = self.files.clone();
         // A failure would be a panic, which is logged where it happens.
-        let _ = tokio::task::spawn_blocking(move || certificates.reload()).await;
+        let _ = tokio::task::spawn_blocking(move || files.reload()).await;
     }
 
     /// Stops listening; with `graceful`, requests that are being answered may finish.
@@ -182,6 +194,8 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
     let passphrase = signing_passphrase(&httpd, &config_dir)?;
     let revoked = Arc::new(Revocations::default());
     let pages = Pages::load(&httpd, &config_dir)?.map(Arc::new);
+    let door = Door::from_config("httpd.auth_user_file", &config_dir, &httpd.auth_user_file)?;
+    let mut doors: Vec<_> = door.iter().cloned().collect();
     let (mut addresses, mut sockets) = (Vec::new(), Vec::new());
     let mut telemetry_address = None;
     let mut certificates = Vec::new();
@@ -213,6 +227,7 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
             has_api: binding.enable_rest_api,
             has_openapi: binding.render_openapi,
             pages: pages.clone().filter(|_| binding.enable_web_admin),
+            door: door.clone(),
             edge,
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -231,14 +246,9 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
     let at = |error: Error| error.wrap("telemetry");
     let address = Address::from_config(&telemetry.bind_address, telemetry.bind_port).map_err(at)?;
     if let Some(address) = address {
-        let readers = match telemetry.auth_user_file.as_str() {
-            "" => None,
-            path => {
-                let readers = Htpasswd::read(&config_dir.join(path))
-                    .map_err(|error| error.wrap("telemetry.auth_user_file"))?;
-                Some(Arc::new(readers))
-            }
-        };
+        let key = "telemetry.auth_user_file";
+        let readers = Door::from_config(key, &config_dir, &telemetry.auth_user_file)?;
+        doors.extend(readers.clone());
         let tls = telemetry_tls(&telemetry, &address, &config_dir).map_err(at)?;
         let socket = Socket::open(&address).map_err(at)?;
         let log = logging::for_sender(&services.log, "telemetry");
@@ -258,27 +268,18 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
         servers.push(server.handle());
         tokio::spawn(server);
     }
-    let certificates = Arc::new(Certificates { all: certificates, log });
-    let reader = (!certificates.all.is_empty()).then(|| {
-        AbortOnDropHandle::new(tokio::spawn(read_certificates_again(certificates.clone())))
-    });
-    Ok(WebHandle {
-        servers,
-        addresses,
-        telemetry_address,
-        sockets,
-        certificates,
-        _reader: reader,
-        pages,
-    })
+    let files = Arc::new(Files { certificates, doors, log });
+    let reader = (!files.certificates.is_empty())
+        .then(|| AbortOnDropHandle::new(tokio::spawn(read_certificates_again(files.clone()))));
+    Ok(WebHandle { servers, addresses, telemetry_address, sockets, files, _reader: reader, pages })
 }
 
 /// For whoever replaces certificates without telling anybody.
-async fn read_certificates_again(certificates: Arc<Certificates>) {
+async fn read_certificates_again(files: Arc<Files>) {
     loop {
         tokio::time::sleep(CERTIFICATE_INTERVAL).await;
-        let certificates = certificates.clone();
-        let _ = tokio::task::spawn_blocking(move || certificates.reload()).await;
+        let files = files.clone();
+        let _ = tokio::task::spawn_blocking(move || files.reload_certificates()).await;
     }
 }
 

@@ -8,20 +8,18 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse};
 
-use crate::error::Error;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::web::app::Services;
-use crate::web::auth::BasicCredentials;
 use crate::web::error::ApiError;
-use crate::web::htpasswd::Htpasswd;
+use crate::web::htpasswd::Door;
 use crate::web::{health, observe, routes, security};
 
 /// What the telemetry server's handlers share.
 pub struct Telemetry {
     pub services: Arc<Services>,
     /// Who may read the metrics; `None` is everybody.
-    pub readers: Option<Arc<Htpasswd>>,
+    pub readers: Option<Arc<Door>>,
     /// The address listened on, for logs.
     pub local: String,
 }
@@ -43,7 +41,7 @@ pub fn app(
         .wrap(from_fn(security::telemetry))
         .wrap(from_fn(observe::telemetry))
         .service(
-            web::resource("/healthz")
+            web::resource(health::PATH)
                 .route(web::get().to(health::telemetry))
                 .route(web::head().to(health::telemetry))
                 .default_service(web::to(routes::only_get)),
@@ -62,15 +60,7 @@ async fn metrics(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     if let Some(readers) = &telemetry.readers {
-        let refused = || ApiError::bad_credentials("a user name and a password are needed");
-        let basic = BasicCredentials::of(&request).ok_or_else(refused)?;
-        let readers = readers.clone();
-        let known = web::block(move || readers.verify(&basic.username, &basic.password))
-            .await
-            .map_err(|_| Error::internal("the password check was given up"))?;
-        if !known {
-            return Err(ApiError::bad_credentials("invalid credentials"));
-        }
+        readers.admit(&request).await?;
     }
     let services = &telemetry.services;
     update_gauges(services).await;

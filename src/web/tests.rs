@@ -5,6 +5,7 @@ mod admins;
 mod browser;
 mod bulk;
 mod connections;
+mod door;
 mod dumps;
 mod edge;
 mod folders;

@@ -24,6 +24,7 @@ use crate::provider::Store;
 use crate::vfs::scans::{QuotaScanner, Scans};
 use crate::web::app::{self, Binding, ServiceFacts, Services};
 use crate::web::edge::Edge;
+use crate::web::htpasswd::Door;
 use crate::web::pages::Pages;
 use crate::web::token::{Revocations, TokenIssuer};
 use crate::web::{SshBinding, SshHostKey, SshServiceStatus, VersionInfo};
@@ -311,6 +312,8 @@ where
 fn binding(services: &Arc<Services>, options: &Options) -> Data<Binding> {
     let revoked = Arc::<Revocations>::default();
     let pages = Pages::load(&options.httpd, services.backups_path.as_path()).expect("pages");
+    let dir = services.backups_path.as_path();
+    let door = Door::from_config("httpd.auth_user_file", dir, &options.httpd.auth_user_file);
     Data::new(Binding {
         services: services.clone(),
         tokens: TokenIssuer::new("", 1200, options.token_validation, revoked).expect("a key"),
@@ -318,6 +321,7 @@ fn binding(services: &Arc<Services>, options: &Options) -> Data<Binding> {
         has_api: options.has_api,
         has_openapi: options.has_openapi,
         pages: pages.map(Arc::new),
+        door: door.expect("a file of users"),
         edge: Edge::from_config(&options.httpd, &options.httpd.bindings[0]).expect("valid"),
     })
 }

@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::http::Method;
@@ -7,10 +8,10 @@ use actix_web::web::Data;
 use base64::Engine;
 
 use super::harness::{Answer, HERE, Server, answer};
-use crate::web::htpasswd::Htpasswd;
+use crate::web::htpasswd::Door;
 use crate::web::telemetry::{self, Telemetry};
 
-async fn call(server: &Server, readers: Option<&Arc<Htpasswd>>, request: TestRequest) -> Answer {
+async fn call(server: &Server, readers: Option<&Arc<Door>>, request: TestRequest) -> Answer {
     let telemetry = Data::new(Telemetry {
         services: server.services.clone(),
         readers: readers.cloned(),
@@ -44,7 +45,9 @@ async fn the_password_file_guards_metrics_but_not_health() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     // "secret"
     writeln!(file, "prometheus:$apr1$lyaEGNXz$Ncv10UukNA2lus3E3jfsb.").expect("write");
-    let readers = Arc::new(Htpasswd::read(file.path()).expect("valid"));
+    let path = file.path().to_str().expect("UTF-8");
+    let readers = Door::from_config("telemetry.auth_user_file", Path::new("/"), path);
+    let readers = readers.expect("valid").expect("a file");
 
     let without = TestRequest::get().uri("/metrics");
     for request in [without, basic("prometheus", "wrong"), basic("nobody", "secret")] {
