@@ -40,6 +40,17 @@ ROWS = {
     "million.list.memory": ("list a million entries, memory", "MiB", False, None),
     "million.scan.cpu": ("count a million files", "CPU s", False, None),
     "million.scan.memory": ("count a million files, memory", "MiB", False, None),
+    "limits.down.error": ("bandwidth limit of downloads, largest error", "%", False, None),
+    "limits.down.burst": ("bandwidth limit of downloads, longest burst", "ms", False, None),
+    "limits.up.error": ("bandwidth limit of uploads, largest error", "%", False, None),
+    "limits.up.burst": ("bandwidth limit of uploads, longest burst", "ms", False, None),
+    "pages.users.median": ("page of users, median", "ms", False, None),
+    "pages.users.worst": ("page of users, slowest", "ms", False, None),
+    "pages.connections.median": ("page of connections, median", "ms", False, None),
+    "pages.connections.worst": ("page of connections, slowest", "ms", False, None),
+    "pages.overview.median": ("overview, median", "ms", False, None),
+    "pages.overview.worst": ("overview, slowest", "ms", False, None),
+    "pages.live.cpu": ("live page of connections", "% of a core", False, None),
 }
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 60
 STOP_SECONDS = 10
+# Less than our server's tokens last.
+TOKEN_SECONDS = 600
 
 
 def find_tool(name):
@@ -99,7 +101,7 @@ class Server:
     """One server process with its descendants."""
 
     null_path = None
-    can_scan = False
+    is_ours = False
 
     def __init__(self, name, bench, user):
         self.name = name
@@ -297,7 +299,7 @@ UsePAM no
 class Sftpgo(Server):
     """Our server with its defaults, an account from a dump, and its log in a file."""
 
-    can_scan = True
+    is_ours = True
 
     def __init__(self, name, bench, binary, environment):
         super().__init__(name, bench, "bench")
@@ -305,6 +307,7 @@ class Sftpgo(Server):
         self.extra_environment = environment
         self.api_port = free_port()
         self.admin_password = secrets.token_hex(16)
+        self.token, self.token_until = None, 0.0
 
     def environment(self):
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SFTPGO_")}
@@ -322,33 +325,53 @@ class Sftpgo(Server):
 
     def command(self):
         dump = self.directory / "dump.json"
-        account = {
+        dump.write_text(json.dumps({"version": 17, "users": [self.account()], "folders": [], "admins": []}))
+        return [self.binary, "serve", "-c", self.directory, "--loaddata-from", dump]
+
+    def account(self, **settings):
+        return {
             "username": self.user,
             "status": 1,
             "home_dir": str(self.bench.home),
             "public_keys": [self.bench.public_key.read_text().strip()],
             "permissions": {"/": ["*"]},
-        }
-        dump.write_text(json.dumps({"version": 17, "users": [account], "folders": [], "admins": []}))
-        return [self.binary, "serve", "-c", self.directory, "--loaddata-from", dump]
+        } | settings
 
+    def put_account(self, **settings):
+        """Changes the account to its defaults and these."""
+        self.call("PUT", f"/users/{self.user}", self.account(**settings))
+
+    def load_dump(self, dump):
+        self.call("POST", "/loaddata", dump)
+
+    def count_users(self):
+        return len(self.get("/users?offset=0&limit=500"))
 
     def scan(self):
         """Scans the account's quota; the numbers of files seen on the way."""
-        basic = base64.b64encode(f"bench:{self.admin_password}".encode()).decode()
-        token = self.api("GET", "/token", f"Basic {basic}")["access_token"]
-        bearer = f"Bearer {token}"
-        self.api("POST", f"/quotas/users/{self.user}/scan", bearer)
+        self.call("POST", f"/quotas/users/{self.user}/scan")
         seen = []
-        while running := self.api("GET", "/quotas/users/scans", bearer):
+        while running := self.get("/quotas/users/scans"):
             seen.append(running[0]["files"])
             time.sleep(0.05)
         return seen
 
-    def api(self, method, path, authorization):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.api_port}/api/v2{path}", method=method, headers={"Authorization": authorization}
-        )
+    def get(self, path):
+        return self.call("GET", path)
+
+    def call(self, method, path, body=None):
+        """One call of the REST API, as its administrator."""
+        if time.monotonic() > self.token_until:
+            basic = base64.b64encode(f"bench:{self.admin_password}".encode()).decode()
+            self.token = self.request("GET", "/token", f"Basic {basic}")["access_token"]
+            self.token_until = time.monotonic() + TOKEN_SECONDS
+        return self.request(method, path, f"Bearer {self.token}", body)
+
+    def request(self, method, path, authorization, body=None):
+        headers = {"Authorization": authorization, "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{self.api_port}/api/v2{path}"
+        request = urllib.request.Request(url, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
 

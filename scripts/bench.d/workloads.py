@@ -1,6 +1,8 @@
 """What is done to each server, and measured."""
 
+import contextlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -10,11 +12,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import limits
+import pages
+
 AES = "aes128-gcm@openssh.com"
 CHACHA = "chacha20-poly1305@openssh.com"
 
 # In the order of the report.
-ALL = ["transfer", "parallel", "small", "connections", "list", "idle", "million"]
+ALL = ["transfer", "parallel", "small", "connections", "list", "idle", "million", "limits", "pages"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,21 @@ class Sizes:
     parallel_connections: int
     idle: int
     million: int
+    # Of transfers below a limit.
+    limited_seconds: int
+    users: int
+    # Sessions that are open while pages are asked for.
+    live: int
+    # How often each page is asked for.
+    page_views: int
+    # Downloads that go on while somebody looks at them, and for how long.
+    slow: int
+    watched_seconds: int
     parallel_downloads: int = 8
 
 
-FULL = Sizes(1024, 256, 10_000, 4096, 100_000, 200, 8, 100, 1_000_000)
-QUICK = Sizes(64, 16, 500, 4096, 5_000, 40, 8, 20, 20_000)
+FULL = Sizes(1024, 256, 10_000, 4096, 100_000, 200, 8, 100, 1_000_000, 8, 10_000, 2000, 20, 10, 30)
+QUICK = Sizes(64, 16, 500, 4096, 5_000, 40, 8, 20, 20_000, 2, 500, 50, 3, 2, 5)
 
 
 def roomy_directory(sizes):
@@ -112,7 +127,7 @@ class Workloads:
         def work():
             clients = [self.start_sftp(server, ["get part.bin /dev/null"]) for _ in range(count)]
             for client in clients:
-                finish(client, server)
+                self.finish(client, server)
 
         cpu, wall = self.cost(server, work)
         mib = count * self.sizes.parallel_file_mib
@@ -163,7 +178,7 @@ class Workloads:
             cpu, _ = self.cost(server, lambda: self.sftp(server, ["ls -1f million"], lines=self.sizes.million))
         self.samples.add("million.list.cpu", server.name, cpu)
         self.samples.add("million.list.memory", server.name, watch.growth_kib() / 1024)
-        if not server.can_scan:
+        if not server.is_ours:
             return
         seen = []
         with MemoryWatch(server) as watch:
@@ -178,17 +193,18 @@ class Workloads:
         self.run_load(server, "connect", 5, 1)
         server.settle()
         before = server.pss_kib()
-        command = self.load_command(server, "idle", count)
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sessions:
-            try:
-                if sessions.stdout.readline().strip() != "ready":
-                    sys.exit(f"scripts/bench: {server.name} did not open {count} sessions")
-                server.settle()
-                after = server.pss_kib()
-            finally:
-                sessions.stdin.close()
-                sessions.wait()
+        with self.open_sessions(server, count):
+            server.settle()
+            after = server.pss_kib()
         self.samples.add("idle.memory", server.name, (after - before) / count)
+
+    def limits(self, server):
+        if server.is_ours:
+            limits.measure(self, server)
+
+    def pages(self, server):
+        if server.is_ours:
+            pages.measure(self, server)
 
     # How.
 
@@ -224,8 +240,18 @@ class Workloads:
         client.stdin.write("".join(line + "\n" for line in commands))
         return client
 
+    @staticmethod
+    def finish(client, server):
+        output, _ = client.communicate()
+        with client.errors as errors:
+            if client.returncode:
+                errors.seek(0)
+                shown = output.strip()[-1000:] + errors.read()[-1000:]
+                sys.exit(f"scripts/bench: {server.name}: sftp failed: {shown}")
+        return output
+
     def sftp(self, server, commands, cipher=AES, lines=None):
-        output = finish(self.start_sftp(server, commands, cipher), server)
+        output = self.finish(self.start_sftp(server, commands, cipher), server)
         if lines is not None:
             listed = sum(1 for line in output.splitlines() if line.endswith(".dat"))
             if listed != lines:
@@ -234,6 +260,21 @@ class Workloads:
     def load_command(self, server, mode, count, *more):
         return [str(word) for word in (self.load, mode, server.port, server.user, self.bench.key, count, *more)]
 
+    @contextlib.contextmanager
+    def open_sessions(self, server, count):
+        """So many sessions that do nothing."""
+        command = self.load_command(server, "idle", count)
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=raise_open_files,
+        ) as sessions:
+            try:
+                if sessions.stdout.readline().strip() != "ready":
+                    sys.exit(f"scripts/bench: {server.name} did not open {count} sessions")
+                yield
+            finally:
+                sessions.stdin.close()
+                sessions.wait()
+
     def run_load(self, server, mode, count, *more):
         done = subprocess.run(self.load_command(server, mode, count, *more), capture_output=True, text=True)
         if done.returncode:
@@ -241,14 +282,9 @@ class Workloads:
         return done.stdout
 
 
-def finish(client, server):
-    output, _ = client.communicate()
-    with client.errors as errors:
-        if client.returncode:
-            errors.seek(0)
-            shown = output.strip()[-1000:] + errors.read()[-1000:]
-            sys.exit(f"scripts/bench: {server.name}: sftp failed: {shown}")
-    return output
+def raise_open_files():
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class MemoryWatch:
