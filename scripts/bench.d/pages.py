@@ -23,6 +23,8 @@ def measure(work, server):
     with work.open_sessions(server, work.sizes.live):
         browser = Browser(server)
         server.settle()
+        if len(server.get("/connections")) < work.sizes.live:
+            sys.exit(f"scripts/bench: {server.name} does not have the sessions that were opened")
         for name, paths in PAGES.items():
             took = [browser.time(path) for path in paths for _ in range(work.sizes.page_views)]
             work.samples.add(f"pages.{name}.median", server.name, statistics.median(took) * 1000)
