@@ -27,8 +27,8 @@ export function attach(element) {
   const size = element.querySelector("[data-size]");
   const unit = size && element.querySelector("select");
   size?.addEventListener("change", () => {
-    const typed = size.value.trim().match(/^([0-9.]+)\s*([a-z]+)$/i);
-    const own = typed && [...unit.options].find((option) => option.value === typed[2].toUpperCase());
+    const typed = size.value.trim().match(/^([0-9., _]+?)\s*([a-z]+)$/i);
+    const own = typed && [...unit.options].find((option) => option.value.toLowerCase() === typed[2].toLowerCase());
     if (own) { size.value = typed[1]; unit.value = own.value; unit.dispatchEvent(new Event("change", { bubbles: true })); }
   });
 }

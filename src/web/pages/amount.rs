@@ -1,22 +1,9 @@
-//! Numbers and sizes as people type them, and as they are shown to be typed over.
+//! Numbers and sizes as people type them, and as they are shown to be typed over. What is
+//! typed is stored exactly or refused; nothing is rounded and nothing is guessed.
 
-/// What stands for how many bytes, the largest first. Decimal as everywhere on the pages,
-/// and binary where somebody asks for it.
-const UNITS: [(&str, i64); 10] = [
-    ("TIB", 1 << 40),
-    ("TB", 1_000_000_000_000),
-    ("GIB", 1 << 30),
-    ("GB", 1_000_000_000),
-    ("MIB", 1 << 20),
-    ("MB", 1_000_000),
-    ("KIB", 1 << 10),
-    ("KB", 1_000),
-    ("B", 1),
-    ("", 1),
-];
-
-/// Units that a size is shown in.
-const SHOWN: [(&str, i64); 8] = [
+/// What stands for how many bytes, in the order in which a size looks for its unit: decimal
+/// as everywhere on the pages, binary where that is shorter.
+const UNITS: [(&str, i64); 9] = [
     ("TB", 1_000_000_000_000),
     ("TiB", 1 << 40),
     ("GB", 1_000_000_000),
@@ -25,19 +12,30 @@ const SHOWN: [(&str, i64); 8] = [
     ("MiB", 1 << 20),
     ("KB", 1_000),
     ("KiB", 1 << 10),
+    ("B", 1),
 ];
 
-/// A whole number from 0; nothing is 0.
+/// Units to choose from beside a field.
+pub const CHOICES: [&str; 9] = ["B", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"];
+
+/// The unit of a size where neither the field nor what is typed has one, as in the REST API.
+pub const BYTES: &str = "B";
+
+/// Most digits behind the point: as many as make a byte of the largest size in any unit.
+const MOST_DECIMALS: usize = 18;
+
+/// A whole number from 0, such as `1284` or `1,284`; nothing is 0.
 ///
 /// # Errors
 /// A sentence for the field.
-pub fn whole(text: &str) -> Result<i64, String> {
-    let text = text.trim().replace([',', '_'], "");
-    if text.is_empty() {
+pub fn whole(typed: &str) -> Result<i64, String> {
+    let typed = typed.trim();
+    if typed.is_empty() {
         return Ok(0);
     }
-    let number = text.parse().ok().filter(|number: &i64| *number >= 0);
-    number.ok_or_else(|| "Enter a whole number, such as 4.".to_owned())
+    let told = || "Enter a whole number, such as 4.".to_owned();
+    let digits = ungrouped(typed).ok_or_else(told)?;
+    digits.parse().map_err(|_| "Enter a smaller number.".to_owned())
 }
 
 /// A whole number to be typed over; empty for 0.
@@ -45,103 +43,217 @@ pub fn whole_text(number: i64) -> String {
     if number == 0 { String::new() } else { number.to_string() }
 }
 
-/// A size in bytes: `10 GB`, `1.5 GiB`, `4096`; nothing is 0.
+/// A size in bytes: `10 GB`, `1.5 GiB`, `4,096`. What is typed without a unit is in `unit`,
+/// which is one of [`CHOICES`]; nothing is 0.
 ///
 /// # Errors
 /// A sentence for the field.
-pub fn bytes(text: &str) -> Result<i64, String> {
-    let told = || "Enter a size such as 10 GB.".to_owned();
-    let text = text.trim().replace([',', '_'], "").to_ascii_uppercase();
-    if text.is_empty() {
+pub fn size(typed: &str, unit: &str) -> Result<i64, String> {
+    let typed = typed.trim();
+    if typed.is_empty() {
         return Ok(0);
     }
-    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(at);
-    let unit = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(told)?.1;
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
-        return Err(told());
-    }
-    // Exact: what is typed is what is stored. More than six digits mean nothing in any unit.
-    let fraction = &fraction[..fraction.len().min(6)];
-    let scale = 10_i128.pow(u32::try_from(fraction.len()).unwrap_or(0));
-    let parse = |text: &str| match text {
-        "" => Ok(0),
-        text => text.parse::<i64>().map(i128::from).map_err(|_| told()),
+    let told = || "Enter a size, such as 10 GB.".to_owned();
+    let at = typed.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(typed.len());
+    let (number, own_unit) = typed.split_at(at);
+    let unit = if own_unit.is_empty() { unit } else { own_unit };
+    let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let (_, factor) = known.ok_or_else(told)?;
+    let (whole, decimals) = match number.trim_end().split_once('.') {
+        Some((whole, decimals)) if is_digits(decimals) => (whole, decimals),
+        Some(_) => return Err(told()),
+        None => (number.trim_end(), ""),
     };
-    let parts = parse(whole)? * scale + parse(fraction)?;
-    i64::try_from(parts * i128::from(unit) / scale).map_err(|_| told())
+    let whole = match whole {
+        "" if !decimals.is_empty() => "0".to_owned(),
+        whole => ungrouped(whole).ok_or_else(told)?,
+    };
+    times(&whole, decimals.trim_end_matches('0'), *factor)
 }
 
-/// A size to be typed over, exactly as it is; empty for 0.
-pub fn bytes_text(size: i64) -> String {
-    if size <= 0 {
-        return String::new();
+/// `whole.decimals` times `factor`, if that is a number of bytes.
+fn times(whole: &str, decimals: &str, factor: i64) -> Result<i64, String> {
+    let too_large = || "Enter a smaller size.".to_owned();
+    let not_whole = || "This is not a whole number of bytes.".to_owned();
+    if decimals.len() > MOST_DECIMALS {
+        return Err(not_whole());
     }
-    // In the largest unit in which two decimals are enough.
-    for (name, unit) in SHOWN {
-        let hundredths = i128::from(size) * 100;
-        if size >= unit && hundredths % i128::from(unit) == 0 {
-            let hundredths = hundredths / i128::from(unit);
-            let (whole, rest) = (hundredths / 100, hundredths % 100);
-            let decimals = format!("{whole}.{rest:02}");
-            return format!("{} {name}", decimals.trim_end_matches('0').trim_end_matches('.'));
-        }
+    let scale = 10_i128.pow(u32::try_from(decimals.len()).unwrap_or_default());
+    let whole: i64 = whole.parse().map_err(|_| too_large())?;
+    let decimals: i64 = if decimals.is_empty() { 0 } else { decimals.parse().unwrap_or_default() };
+    // 2^63 times 10^18, times a unit of 2^40 at most, can be more than 2^127.
+    let scaled = i128::from(whole) * scale + i128::from(decimals);
+    let product = scaled.checked_mul(i128::from(factor)).ok_or_else(too_large)?;
+    if product % scale != 0 {
+        return Err(not_whole());
     }
-    format!("{size} B")
+    i64::try_from(product / scale).map_err(|_| too_large())
+}
+
+/// The digits of a whole number that may be in groups of three: `1,284`, `1 284`, `1_284`.
+/// A comma elsewhere may mean a decimal point, so it is not passed over.
+fn ungrouped(text: &str) -> Option<String> {
+    let is_sign = |c: char| matches!(c, ',' | '_' | ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}');
+    let groups: Vec<&str> = match text.chars().find(|c| is_sign(*c)) {
+        Some(sign) => text.split(sign).collect(),
+        None => return is_digits(text).then(|| text.to_owned()),
+    };
+    let (first, rest) = groups.split_first()?;
+    let is_grouped = is_digits(first)
+        && first.len() <= 3
+        && rest.iter().all(|group| is_digits(group) && group.len() == 3);
+    is_grouped.then(|| groups.concat())
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A number of bytes and its unit, exactly: `1.5` and `GB`. Nothing is an empty text, for
+/// which gigabytes are what most people mean next.
+pub fn size_parts(bytes: i64) -> (String, &'static str) {
+    if bytes <= 0 {
+        return (String::new(), "GB");
+    }
+    // In the largest unit in which two decimals are enough, else in the largest decimal one.
+    let is_short = |unit: i64| bytes >= unit && i128::from(bytes) * 100 % i128::from(unit) == 0;
+    let short = UNITS.into_iter().find(|(name, unit)| *name != BYTES && is_short(*unit));
+    let is_decimal = |name: &str| !name.contains('i');
+    let (name, unit) = short
+        .or_else(|| UNITS.into_iter().find(|(name, unit)| is_decimal(name) && bytes >= *unit))
+        .unwrap_or((BYTES, 1));
+    if is_decimal(name) {
+        let digits = unit.ilog10() as usize;
+        let decimals = format!("{:0digits$}", bytes % unit);
+        return (decimal(bytes / unit, decimals.trim_end_matches('0')), name);
+    }
+    let hundredths = i128::from(bytes % unit) * 100 / i128::from(unit);
+    (decimal(bytes / unit, format!("{hundredths:02}").trim_end_matches('0')), name)
+}
+
+fn decimal(whole: i64, decimals: &str) -> String {
+    if decimals.is_empty() { whole.to_string() } else { format!("{whole}.{decimals}") }
+}
+
+/// The same as one text, to be typed over: `1.5 GB`; empty for nothing.
+pub fn size_text(bytes: i64) -> String {
+    let (number, unit) = size_parts(bytes);
+    if number.is_empty() { number } else { format!("{number} {unit}") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NO_SIZE: &str = "Enter a size, such as 10 GB.";
+    const NOT_WHOLE: &str = "This is not a whole number of bytes.";
+    const TOO_LARGE: &str = "Enter a smaller size.";
+    const NO_NUMBER: &str = "Enter a whole number, such as 4.";
+
     #[test]
-    fn sizes_are_read_with_and_without_a_unit() {
-        for (text, size) in [
-            ("", 0),
-            ("0", 0),
-            ("4096", 4_096),
-            ("4,096", 4_096),
-            ("10 GB", 10_000_000_000),
-            ("10gb", 10_000_000_000),
-            ("1.5 GiB", 1_610_612_736),
-            (".5 KB", 500),
-            (" 2 TB ", 2_000_000_000_000),
-            ("7 B", 7),
+    fn a_size_is_stored_exactly_or_refused() {
+        for (typed, unit, size_or_told) in [
+            ("", "GB", Ok(0)),
+            ("  ", "B", Ok(0)),
+            ("0", "GB", Ok(0)),
+            // The unit: that beside the field, or that which is typed.
+            ("4096", "B", Ok(4_096)),
+            ("10", "GB", Ok(10_000_000_000)),
+            ("10 GB", "B", Ok(10_000_000_000)),
+            ("10gb", "TB", Ok(10_000_000_000)),
+            ("1 gib", "GB", Ok(1_073_741_824)),
+            ("1.5 GiB", "B", Ok(1_610_612_736)),
+            ("1.5tb", "GB", Ok(1_500_000_000_000)),
+            (" 2 TB ", "B", Ok(2_000_000_000_000)),
+            ("7 B", "GB", Ok(7)),
+            ("GB", "GB", Err(NO_SIZE)),
+            ("10 QB", "GB", Err(NO_SIZE)),
+            ("10 G B", "GB", Err(NO_SIZE)),
+            ("10 GB 5 MB", "GB", Err(NO_SIZE)),
+            ("x", "GB", Err(NO_SIZE)),
+            ("10", "", Err(NO_SIZE)),
+            // Decimals: as many as it takes, but no part of a byte.
+            (".5 KB", "B", Ok(500)),
+            ("1.50", "KB", Ok(1_500)),
+            ("0.000000001", "GB", Ok(1)),
+            ("9223372.036854775807", "TB", Ok(i64::MAX)),
+            ("1.0000000000000000000000", "KB", Ok(1_000)),
+            ("0.1 B", "GB", Err(NOT_WHOLE)),
+            ("0.0001 KB", "GB", Err(NOT_WHOLE)),
+            ("9.223372036854775807", "TB", Err(NOT_WHOLE)),
+            ("1.0000000000000000000001", "TB", Err(NOT_WHOLE)),
+            ("1.", "GB", Err(NO_SIZE)),
+            (".", "GB", Err(NO_SIZE)),
+            ("1.2.3", "GB", Err(NO_SIZE)),
+            ("1e3", "GB", Err(NO_SIZE)),
+            // Groups of three, whichever sign parts them; a comma is no decimal point.
+            ("4,096", "B", Ok(4_096)),
+            ("1_234_567 B", "GB", Ok(1_234_567)),
+            ("1 000 MB", "GB", Ok(1_000_000_000)),
+            ("1\u{202f}000 MB", "GB", Ok(1_000_000_000)),
+            ("1,024.5 KiB", "B", Ok(1_049_088)),
+            ("1,5 GB", "B", Err(NO_SIZE)),
+            ("1,50", "GB", Err(NO_SIZE)),
+            ("1 2 B", "GB", Err(NO_SIZE)),
+            ("1,234_567", "B", Err(NO_SIZE)),
+            (",123", "B", Err(NO_SIZE)),
+            ("1.234,5 KB", "B", Err(NO_SIZE)),
+            // Signs and other digits.
+            ("-1", "GB", Err(NO_SIZE)),
+            ("+1", "GB", Err(NO_SIZE)),
+            ("٣", "GB", Err(NO_SIZE)),
+            // The largest.
+            ("9223372036854775807 B", "GB", Ok(i64::MAX)),
+            ("9223372036854775808 B", "GB", Err(TOO_LARGE)),
+            ("99999999999 TB", "GB", Err(TOO_LARGE)),
+            ("9223372036854775807.000000000000000001 TiB", "GB", Err(TOO_LARGE)),
         ] {
-            assert_eq!(bytes(text), Ok(size), "{text}");
-        }
-        for text in ["x", "-1", "10 QB", "1.2.3", ".", "GB", "99999999999 TB", "1e3", "٣"] {
-            assert!(bytes(text).is_err(), "{text}");
+            assert_eq!(size(typed, unit), size_or_told.map_err(str::to_owned), "{typed} {unit}");
         }
     }
 
     #[test]
     fn a_size_that_is_shown_is_read_back_exactly() {
-        for (size, text) in [
+        for (bytes, text) in [
             (0, ""),
+            (-1, ""),
             (1, "1 B"),
             (999, "999 B"),
             (1_000, "1 KB"),
             (1_500, "1.5 KB"),
             (1_024, "1 KiB"),
-            (10_000_000_000, "10 GB"),
+            (1_049_088, "1024.5 KiB"),
+            (1_049_089, "1.049089 MB"),
+            (1_234_567, "1.234567 MB"),
+            (50_000_000_000, "50 GB"),
+            (1_000_000_000_001, "1.000000000001 TB"),
+            (1_073_741_824, "1 GiB"),
             (1_610_612_736, "1.5 GiB"),
-            (1_234_567, "1234567 B"),
-            (i64::MAX, "9223372036854775807 B"),
+            (10_737_418_240, "10 GiB"),
+            (i64::MAX, "9223372.036854775807 TB"),
         ] {
-            assert_eq!(bytes_text(size), text);
-            assert_eq!(bytes(text), Ok(size), "{text}");
+            assert_eq!(size_text(bytes), text);
+            let (number, unit) = size_parts(bytes);
+            assert!(CHOICES.contains(&unit), "{unit}");
+            assert_eq!(size(&number, unit), Ok(bytes.max(0)), "{text}");
+            assert_eq!(size(text, BYTES), Ok(bytes.max(0)), "{text}");
         }
     }
 
     #[test]
     fn whole_numbers_are_not_guessed() {
-        assert_eq!(whole(" 1,284 "), Ok(1284));
-        assert_eq!(whole(""), Ok(0));
-        for text in ["-1", "4.5", "x", "99999999999999999999"] {
-            assert!(whole(text).is_err(), "{text}");
+        for (typed, number_or_told) in [
+            ("", Ok(0)),
+            ("4", Ok(4)),
+            (" 1,284 ", Ok(1_284)),
+            ("1 000", Ok(1_000)),
+            ("12,84", Err(NO_NUMBER)),
+            ("-1", Err(NO_NUMBER)),
+            ("4.5", Err(NO_NUMBER)),
+            ("x", Err(NO_NUMBER)),
+            ("99999999999999999999", Err("Enter a smaller number.")),
+        ] {
+            assert_eq!(whole(typed), number_or_told.map_err(str::to_owned), "{typed}");
         }
         assert_eq!((whole_text(0), whole_text(7)), (String::new(), "7".to_owned()));
     }

@@ -129,7 +129,7 @@ pub const SECTIONS: &[Section] = &[
                 "/user_settings/quota_size",
                 Kind::Bytes,
                 "Quota",
-                "Such as 10 GB.",
+                "Such as 10 GB; a number alone is bytes.",
             ),
             field("quota_files", "/user_settings/quota_files", Kind::Number, "Files quota", ""),
             field(
@@ -204,35 +204,35 @@ pub const SECTIONS: &[Section] = &[
             field(
                 "upload_bandwidth",
                 "/user_settings/upload_bandwidth",
-                Kind::Measured("KB/s"),
+                Kind::Measured("KiB/s"),
                 "Upload bandwidth",
                 "",
             ),
             field(
                 "download_bandwidth",
                 "/user_settings/download_bandwidth",
-                Kind::Measured("KB/s"),
+                Kind::Measured("KiB/s"),
                 "Download bandwidth",
                 "",
             ),
             field(
                 "upload_data_transfer",
                 "/user_settings/upload_data_transfer",
-                Kind::Measured("MB"),
+                Kind::Measured("MiB"),
                 "Data uploaded",
                 "",
             ),
             field(
                 "download_data_transfer",
                 "/user_settings/download_data_transfer",
-                Kind::Measured("MB"),
+                Kind::Measured("MiB"),
                 "Data downloaded",
                 "",
             ),
             field(
                 "total_data_transfer",
                 "/user_settings/total_data_transfer",
-                Kind::Measured("MB"),
+                Kind::Measured("MiB"),
                 "Data in both directions",
                 "Replaces the two limits above.",
             ),
@@ -241,8 +241,8 @@ pub const SECTIONS: &[Section] = &[
                 "/user_settings/filters/bandwidth_limits",
                 Kind::Rows(&[
                     column("sources", "From networks", Cell::Words),
-                    column("upload_bandwidth", "Upload, KB/s", Cell::Number),
-                    column("download_bandwidth", "Download, KB/s", Cell::Number),
+                    column("upload_bandwidth", "Upload, KiB/s", Cell::Number),
+                    column("download_bandwidth", "Download, KiB/s", Cell::Number),
                 ]),
                 "Bandwidth by network",
                 "",
@@ -252,9 +252,9 @@ pub const SECTIONS: &[Section] = &[
                 "/user_settings/filters/data_transfer_limits",
                 Kind::Rows(&[
                     column("sources", "From networks", Cell::Words),
-                    column("upload_data_transfer", "Uploaded, MB", Cell::Number),
-                    column("download_data_transfer", "Downloaded, MB", Cell::Number),
-                    column("total_data_transfer", "Both, MB", Cell::Number),
+                    column("upload_data_transfer", "Uploaded, MiB", Cell::Number),
+                    column("download_data_transfer", "Downloaded, MiB", Cell::Number),
+                    column("total_data_transfer", "Both, MiB", Cell::Number),
                 ]),
                 "Data by network",
                 "",
@@ -485,7 +485,7 @@ fn shown(field: &Field, stored: &Value) -> Typed {
     match field.kind {
         Kind::Path => Typed::Text(stored.as_str().unwrap_or_default().to_owned()),
         Kind::Number | Kind::Measured(_) => Typed::Text(amount::whole_text(number())),
-        Kind::Bytes => Typed::Text(amount::bytes_text(number())),
+        Kind::Bytes => Typed::Text(amount::size_text(number())),
         Kind::Lines => Typed::Text(texts().collect::<Vec<_>>().join("\n")),
         Kind::Switch => {
             let is_on = stored.as_bool().unwrap_or(false);
@@ -537,7 +537,7 @@ fn shown_folder(mount: &Value) -> Vec<String> {
         text("name"),
         text("virtual_path"),
         counts.to_owned(),
-        amount::bytes_text(size),
+        amount::size_text(size),
         amount::whole_text(files.max(0)),
     ]
 }
@@ -546,7 +546,7 @@ fn shown_folder(mount: &Value) -> Vec<String> {
 fn understood(field: &Field, typed: &Typed, old: &Value) -> Result<Value, String> {
     match (&field.kind, typed) {
         (Kind::Number | Kind::Measured(_), Typed::Text(text)) => Ok(json!(amount::whole(text)?)),
-        (Kind::Bytes, Typed::Text(text)) => Ok(json!(amount::bytes(text)?)),
+        (Kind::Bytes, Typed::Text(text)) => Ok(json!(amount::size(text, amount::BYTES)?)),
         (Kind::Lines, Typed::Text(text)) => Ok(json!(lines(text))),
         (Kind::Switch, Typed::Text(text)) => Ok(json!(!text.is_empty())),
         (_, Typed::Text(text)) => Ok(json!(text)),
@@ -626,7 +626,7 @@ fn permissions(rows: &[Vec<String>]) -> Result<Value, String> {
 fn folder(row: &[String]) -> Result<Value, String> {
     let [name, path, counts, size, files] = row else { return Ok(Value::Null) };
     let (size, files) = match counts.as_str() {
-        "folder" => (amount::bytes(size)?, amount::whole(files)?),
+        "folder" => (amount::size(size, amount::BYTES)?, amount::whole(files)?),
         _ => (-1, -1),
     };
     Ok(json!({ "name": name, "virtual_path": path, "quota_size": size, "quota_files": files }))

@@ -4,9 +4,9 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::amounts;
 use super::list::View;
 use super::list_path;
+use super::times;
 use crate::model::{AdminPermission, User};
 use crate::provider::Page;
 use crate::web::auth::{Anything, Right, ViewUsers};
@@ -212,7 +212,7 @@ pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
     };
     match kind.action {
         BulkAction::SetExpiration => {
-            let parsed = amounts::time(form.trimmed("expiration_date"));
+            let parsed = times::time(form.trimmed("expiration_date"));
             request.expiration_date = Some(errors.take("expiration_date", parsed));
         }
         BulkAction::AddGroup => {

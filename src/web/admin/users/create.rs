@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::rows::words;
 use super::tabs::{self, permissions};
-use super::{amounts, path_of};
+use super::{path_of, times};
 use crate::model::{AdminPermission, GroupMapping, Password, Permissions, User};
 use crate::provider::Page;
 use crate::web::auth::{AddUsers, Right};
 use crate::web::error::ApiError;
+use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::{admin_root, see_other};
@@ -63,7 +64,7 @@ pub async fn common<R: Right>(signed: &Signed<R>) -> Result<Value, PageError> {
     let base = signed.services().store.rules().users_base_dir.clone();
     Ok(json!({
         "presets": presets,
-        "units": ["B", "KB", "MB", "GB", "TB"],
+        "units": amount::CHOICES,
         "group_names": group_names(signed).await?,
         "may_choose_role": signed.admin.role().is_none(),
         "base_dir": base.map(|base| base.display().to_string()),
@@ -82,10 +83,10 @@ pub fn read(form: &Form, errors: &mut FieldErrors) -> User {
         ..User::default()
     };
     let unit = Some(form.get("quota_size_unit")).filter(|unit| !unit.is_empty()).unwrap_or("GB");
-    user.quota_size = errors.take("quota_size", amounts::size(form.get("quota_size"), unit));
-    user.quota_files = errors.take("quota_files", amounts::whole(form.get("quota_files")));
+    user.quota_size = errors.take("quota_size", amount::size(form.get("quota_size"), unit));
+    user.quota_files = errors.take("quota_files", amount::whole(form.get("quota_files")));
     user.expiration_date =
-        errors.take("expiration_date", amounts::time(form.trimmed("expiration_date")));
+        errors.take("expiration_date", times::time(form.trimmed("expiration_date")));
     match permissions::preset(form.get("preset")) {
         Some(list) => user.permissions = Permissions::on_root(list.iter().copied()),
         None => errors.add("preset", "Choose what the user may do."),

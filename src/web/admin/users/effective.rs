@@ -3,11 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::amounts;
 use super::tabs::permissions::fixed_row;
+use super::times;
 use crate::model::{Effective, Group, GroupMapping, User, effective};
 use crate::web::app::Services;
 use crate::web::error::ApiError;
+use crate::web::pages::amount;
 
 /// The user with some of its groups.
 pub struct Stage {
@@ -43,7 +44,7 @@ type Fact = (&'static str, &'static str, Vec<String>);
 /// What holds, in words: field, label, values. A setting without a value does not count.
 fn of(user: &User) -> Vec<Fact> {
     let filters = &user.filters;
-    let size = |bytes: i64| (bytes > 0).then(|| amounts::size_text(bytes));
+    let size = |bytes: i64| (bytes > 0).then(|| amount::size_text(bytes));
     let number = |number: i64, unit: &str| {
         (number > 0).then(|| format!("{number} {unit}").trim_end().to_owned())
     };
@@ -54,7 +55,7 @@ fn of(user: &User) -> Vec<Fact> {
     };
     one("expiration_date", "Expires", {
         let at = user.expiration_date;
-        (at > 0).then(|| format!("{} UTC", amounts::time_text(at).replace('T', " ")))
+        (at > 0).then(|| format!("{} UTC", times::time_text(at).replace('T', " ")))
     });
     one("home_dir", "Home directory", Some(user.home_dir.clone()));
     one("start_directory", "Start directory", Some(filters.start_directory.clone()));

@@ -12,6 +12,7 @@ use super::{effective, list, path_of};
 use crate::model::{AdminPermission, Password, User};
 use crate::provider::Page;
 use crate::web::auth::{EditUsers, Right, ViewUsers};
+use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::see_other;
@@ -98,7 +99,7 @@ async fn show<R: Right>(
         "factor_protocols": sign_in::FACTOR_PROTOCOLS,
         "protocols": network::PROTOCOLS.map(|(protocol, label)| (protocol.as_str(), label)),
         "days": ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"],
-        "units": ["B", "KB", "MB", "GB", "TB"],
+        "units": amount::CHOICES,
         "matrix": permissions::matrix(),
         "inherited_permissions": effective::inherited_permissions(&inherited),
         "inherited": effective::by_setting(&inherited),

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use crate::model::timestamp::now_unix_ms;
 use crate::model::{AdminPermission, GroupMapping, User};
 use crate::provider::Page;
-use crate::web::admin::users::{amounts, list_path, path_of};
+use crate::web::admin::users::{list_path, path_of};
 use crate::web::auth::{Right, ViewUsers};
 use crate::web::error::ApiError;
+use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
 use crate::web::pages::form::Form;
 use crate::web::pages::signed::Signed;
@@ -301,7 +302,7 @@ pub fn quota(user: &User) -> Value {
 
 /// A limit as it was set, if that is short: `50 GB`, not `50.0 GB`.
 fn limit_text(bytes: i64) -> String {
-    let exact = amounts::size_text(bytes);
+    let exact = amount::size_text(bytes);
     if exact.len() <= 7 { exact } else { text::bytes(u64::try_from(bytes).unwrap_or(0)) }
 }
 

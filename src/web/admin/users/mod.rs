@@ -2,7 +2,6 @@
 //! users one by one or from a template.
 
 mod acts;
-mod amounts;
 mod bulk;
 mod conflict;
 mod create;
@@ -12,6 +11,7 @@ mod list;
 mod rows;
 mod tabs;
 mod template;
+mod times;
 
 use actix_web::HttpRequest;
 use actix_web::web::{ServiceConfig, get, post};

@@ -2,8 +2,8 @@
 
 use super::Fields;
 use crate::model::{BandwidthLimit, DataTransferLimit, User};
-use crate::web::admin::users::amounts;
 use crate::web::admin::users::rows::{Filling, Row, Section};
+use crate::web::pages::amount;
 use crate::web::pages::form::{FieldErrors, Form};
 
 const BANDWIDTH: Section = Section {
@@ -43,7 +43,7 @@ pub fn fields(user: &User) -> Vec<(String, String)> {
         ("quota_size", user.quota_size),
         ("max_upload_file_size", user.filters.max_upload_file_size),
     ] {
-        let (number, unit) = amounts::size_parts(bytes);
+        let (number, unit) = amount::size_parts(bytes);
         fields.push((name.to_owned(), number));
         fields.push((format!("{name}_unit"), unit.to_owned()));
     }
@@ -56,23 +56,23 @@ pub fn fields(user: &User) -> Vec<(String, String)> {
         ("download_data_transfer", user.download_data_transfer),
         ("total_data_transfer", user.total_data_transfer),
     ] {
-        fields.push((name.to_owned(), amounts::whole_text(number)));
+        fields.push((name.to_owned(), amount::whole_text(number)));
     }
     let mut rows = Filling::of(&BANDWIDTH, &mut fields);
     for limit in &user.filters.bandwidth_limits {
         rows.row(&[
             ("sources", limit.sources.join(" ")),
-            ("upload", amounts::whole_text(limit.upload_bandwidth)),
-            ("download", amounts::whole_text(limit.download_bandwidth)),
+            ("upload", amount::whole_text(limit.upload_bandwidth)),
+            ("download", amount::whole_text(limit.download_bandwidth)),
         ]);
     }
     let mut rows = Filling::of(&TRANSFER, &mut fields);
     for limit in &user.filters.data_transfer_limits {
         rows.row(&[
             ("sources", limit.sources.join(" ")),
-            ("upload", amounts::whole_text(limit.upload_data_transfer)),
-            ("download", amounts::whole_text(limit.download_data_transfer)),
-            ("total", amounts::whole_text(limit.total_data_transfer)),
+            ("upload", amount::whole_text(limit.upload_data_transfer)),
+            ("download", amount::whole_text(limit.download_data_transfer)),
+            ("total", amount::whole_text(limit.total_data_transfer)),
         ]);
     }
     fields
@@ -82,7 +82,7 @@ pub fn apply(form: &Form, user: &mut User, errors: &mut FieldErrors) {
     let mut bytes = |name: &str| {
         let unit = form.get(&format!("{name}_unit"));
         let unit = if unit.is_empty() { "GB" } else { unit };
-        errors.take(name, amounts::size(form.get(name), unit))
+        errors.take(name, amount::size(form.get(name), unit))
     };
     user.quota_size = bytes("quota_size");
     user.filters.max_upload_file_size = bytes("max_upload_file_size");
@@ -95,10 +95,10 @@ pub fn apply(form: &Form, user: &mut User, errors: &mut FieldErrors) {
         ("download_data_transfer", &mut user.download_data_transfer),
         ("total_data_transfer", &mut user.total_data_transfer),
     ] {
-        *number = errors.take(name, amounts::whole(form.get(name)));
+        *number = errors.take(name, amount::whole(form.get(name)));
     }
     let mut number = |section: &Section, index: usize, row: &Row, name: &str| {
-        errors.take(&format!("{}.{index}.{name}", section.name), amounts::whole(row.get(name)))
+        errors.take(&format!("{}.{index}.{name}", section.name), amount::whole(row.get(name)))
     };
     let mut limits = Vec::new();
     for (index, row) in BANDWIDTH.rows(form).iter().enumerate() {

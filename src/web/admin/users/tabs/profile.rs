@@ -2,8 +2,8 @@
 
 use super::Fields;
 use crate::model::{GroupMapping, User};
-use crate::web::admin::users::amounts;
 use crate::web::admin::users::rows::{Filling, Section};
+use crate::web::admin::users::times;
 use crate::web::pages::form::{FieldErrors, Form};
 
 const GROUPS: Section = Section { name: "groups", texts: &["name"], choices: &["type"], many: &[] };
@@ -20,7 +20,7 @@ pub fn fields(user: &User) -> Vec<(String, String)> {
         ("email", user.email.clone()),
         ("description", user.description.clone()),
         ("role", user.role.clone()),
-        ("expiration_date", amounts::time_text(user.expiration_date)),
+        ("expiration_date", times::time_text(user.expiration_date)),
         ("additional_info", user.additional_info.clone()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
@@ -39,8 +39,8 @@ pub fn apply(form: &Form, user: &mut User, errors: &mut FieldErrors) {
     user.role = form.trimmed("role").to_owned();
     // What is shown is rounded; it is changed only if somebody changed it.
     let typed = form.trimmed("expiration_date");
-    if typed != amounts::time_text(user.expiration_date) {
-        user.expiration_date = errors.take("expiration_date", amounts::time(typed));
+    if typed != times::time_text(user.expiration_date) {
+        user.expiration_date = errors.take("expiration_date", times::time(typed));
     }
     user.additional_info = form.get("additional_info").replace("\r\n", "\n");
     user.groups = groups(form);

@@ -2,8 +2,8 @@
 
 use super::Fields;
 use crate::model::{Folder, User, VirtualFolder};
-use crate::web::admin::users::amounts;
 use crate::web::admin::users::rows::{Filling, Section};
+use crate::web::pages::amount;
 use crate::web::pages::form::{FieldErrors, Form};
 
 const FOLDERS: Section = Section {
@@ -23,8 +23,8 @@ pub fn fields(user: &User) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> = [
         ("home_dir", user.home_dir.clone()),
         ("start_directory", user.filters.start_directory.clone()),
-        ("uid", amounts::whole_text(user.uid)),
-        ("gid", amounts::whole_text(user.gid)),
+        ("uid", amount::whole_text(user.uid)),
+        ("gid", amount::whole_text(user.gid)),
         ("disable_fs_checks", if user.filters.disable_fs_checks { "1" } else { "" }.to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
@@ -36,8 +36,8 @@ pub fn fields(user: &User) -> Vec<(String, String)> {
             ("name", mount.folder.name.clone()),
             ("path", mount.virtual_path.clone()),
             ("quota", if mount.is_private() { "user" } else { "own" }.to_owned()),
-            ("size", limit(amounts::size_text(mount.quota_size))),
-            ("files", limit(amounts::whole_text(mount.quota_files))),
+            ("size", limit(amount::size_text(mount.quota_size))),
+            ("files", limit(amount::whole_text(mount.quota_files))),
         ]);
     }
     fields
@@ -46,8 +46,8 @@ pub fn fields(user: &User) -> Vec<(String, String)> {
 pub fn apply(form: &Form, user: &mut User, errors: &mut FieldErrors) {
     user.home_dir = form.trimmed("home_dir").to_owned();
     user.filters.start_directory = form.trimmed("start_directory").to_owned();
-    user.uid = errors.take("uid", amounts::whole(form.get("uid")));
-    user.gid = errors.take("gid", amounts::whole(form.get("gid")));
+    user.uid = errors.take("uid", amount::whole(form.get("uid")));
+    user.gid = errors.take("gid", amount::whole(form.get("gid")));
     user.filters.disable_fs_checks = form.get("disable_fs_checks") == "1";
     let mut mounts = Vec::new();
     for (index, row) in FOLDERS.rows(form).iter().enumerate() {
@@ -61,8 +61,8 @@ pub fn apply(form: &Form, user: &mut User, errors: &mut FieldErrors) {
             }
         }
         let (quota_size, quota_files) = if row.get("quota") == "own" {
-            let size = amounts::size(row.get("size"), "GB");
-            let files = amounts::whole(row.get("files"));
+            let size = amount::size(row.get("size"), amount::BYTES);
+            let files = amount::whole(row.get("files"));
             (errors.take(&field("size"), size), errors.take(&field("files"), files))
         } else {
             (-1, -1)
