@@ -1,6 +1,6 @@
 // A form of filters: a chosen one is applied at once.
 export function attach(form) {
-  for (const select of form.querySelectorAll("select")) {
+  for (const select of form.querySelectorAll("select, [data-submit]")) {
     select.addEventListener("change", () => form.requestSubmit());
   }
   // An empty field says nothing in the address.
