@@ -89,3 +89,10 @@ fn a_slow_upload_is_watched_and_ended_from_the_page() {
 fn users_are_made_changed_and_deleted_in_the_browser() {
     play("users.mjs", &TestServer::start());
 }
+
+#[test]
+fn live_pages_survive_a_server_that_goes_away_and_can_be_paused() {
+    if has("rclone") {
+        play("live.mjs", &TestServer::start());
+    }
+}

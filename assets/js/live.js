@@ -13,7 +13,7 @@ export function attach(root) {
   const lines = find("data-lines");
   const model = root.querySelector("template");
   for (const element of root.querySelectorAll("[data-live], [data-live-actions]")) element.hidden = false;
-  let abort = null, heard = Date.now(), wait = 1000, last = "", paused = false, over = false;
+  let abort = null, heard = Date.now(), wait = 1000, last = "", paused = false, over = false, lost = false, trouble = "";
   let keys = null, refreshing = 0, waiting = [], timer = 0;
 
   const rows = () => root.querySelectorAll("[data-key]");
@@ -150,7 +150,7 @@ export function attach(root) {
     const answer = await fetch(root.dataset.stream, { headers, signal: abort.signal });
     if (answer.status === 401) { signedOut(); return; }
     if (answer.status === 403) { over = true; say("warn", "You may not look on any more"); return; }
-    if (answer.status === 429) { wait = 30000; say("warn", "Too many live pages are open"); return; }
+    if (answer.status === 429) { wait = 30000; trouble = "Too many live pages are open"; return; }
     if (!answer.ok || !answer.body) return;
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
@@ -159,6 +159,7 @@ export function attach(root) {
       if (done) return;
       heard = Date.now();
       wait = 1000;
+      lost = false;
       if (!over) say("", "Live");
       text += value;
       const events = text.split("\n\n");
@@ -173,21 +174,31 @@ export function attach(root) {
 
   async function run() {
     while (!over && !paused && !document.hidden) {
+      trouble = "";
       try { await read(); } catch { /* cut off */ }
       if (over || paused || document.hidden) break;
+      lost = true;
+      tellLoss();
       await new Promise((done) => setTimeout(done, wait * (0.5 + Math.random())));
       wait = Math.min(wait * 2, 30000);
     }
     running = false;
   }
   let running = false;
-  const start = () => { if (!running && !over) { running = true; heard = Date.now(); run(); } };
+  const start = () => {
+    if (running || over) return;
+    running = true;
+    heard = Date.now();
+    say("off", "Connecting");
+    run();
+  };
+  const tellLoss = () => say("warn", trouble || `Reconnecting, data is ${Math.round((Date.now() - heard) / 1000)} s old`);
 
   setInterval(() => {
     if (over || paused || document.hidden) return;
     const quiet = Date.now() - heard;
-    if (quiet < QUIET_MS) return;
-    say("warn", `Reconnecting, data is ${Math.round(quiet / 1000)} s old`);
+    if (!lost && quiet < QUIET_MS) return;
+    tellLoss();
     if (quiet > QUIET_MS * 2 && quiet % QUIET_MS < 1000) abort?.abort();
   }, 1000);
   document.addEventListener("visibilitychange", () => { if (document.hidden) abort?.abort(); else start(); });
@@ -196,12 +207,11 @@ export function attach(root) {
     pause.setAttribute("aria-pressed", String(paused));
     pause.lastChild.textContent = paused ? "Go on" : "Pause";
     pause.querySelector("use")?.setAttribute("href", pause.querySelector("use").getAttribute("href").replace(/#.*/, paused ? "#play" : "#pause"));
-    if (paused) { abort?.abort(); say("off", "Paused"); } else start();
+    if (paused) { abort?.abort(); say("off", "Paused"); } else { say("off", "Connecting"); start(); }
   });
   fresh?.addEventListener("click", () => {
     fresh.hidden = true;
     if (lines) { lines.prepend(...waiting.reverse()); waiting = []; } else refresh().catch(() => {});
   });
-  say("off", "Connecting");
   start();
 }

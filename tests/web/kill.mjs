@@ -1,28 +1,7 @@
 // A slow upload of a real client moves on the page, and is ended from there.
-import { spawn } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { api, assert, eventually, root, story } from "./lib.mjs";
+import { api, assert, cutOff, eventually, root, slowUpload, story } from "./lib.mjs";
 
-const dir = mkdtempSync(join(tmpdir(), "sftpgo-web-"));
-writeFileSync(join(dir, "big"), Buffer.alloc(40_000_000));
-await api("POST", "/users", {
-  username: "slow", password: "a pass phrase", status: 1, home_dir: join(dir, "home"),
-  permissions: { "/": ["*"] }, upload_bandwidth: 256,
-});
-
-function upload() {
-  const client = spawn("rclone", [
-    "copyto", join(dir, "big"), ":sftp:big.bin", "--retries", "1", "--low-level-retries", "1",
-    "--sftp-host", "127.0.0.1", "--sftp-port", process.env.SFTPGO_TEST_SFTP_PORT,
-    "--sftp-user", "slow", "--sftp-pass", process.env.SFTPGO_TEST_OBSCURED, "--config", "/dev/null",
-  ], { stdio: "ignore" });
-  client.gone = new Promise((done) => client.on("exit", done));
-  return client;
-}
-
-const client = upload();
+const client = await slowUpload("slow");
 try {
   await story(async ({ open }) => {
     const page = await open();
@@ -41,9 +20,7 @@ try {
     assert.match(await page.textContent("dialog"), /slow/);
     await page.fill("dialog #reason", "too slow for us");
     await page.click("dialog button.final");
-    const code = await Promise.race([client.gone, new Promise((done) => setTimeout(() => done("alive"), 10_000))]);
-    assert.notEqual(code, "alive", "the client is cut off");
-    assert.notEqual(code, 0, "and knows that it has failed");
+    await cutOff(client);
     await page.waitForSelector(".transfer", { state: "detached" });
     assert.equal(await page.evaluate(() => performance.timeOrigin), loaded, "nothing was loaded anew");
     page.wellBehaved();

@@ -1,7 +1,11 @@
 // What every story in the browser has: Chromium, a server that was started for it, and
 // guards that fail it for whatever a page must never do.
 import { strict as assert } from "node:assert";
+import { spawn } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const modules = createRequire(`${process.env.SFTPGO_TEST_NODE_MODULES}/`);
 const { chromium } = modules("playwright-core");
@@ -29,24 +33,25 @@ export async function story(tell) {
   }
 }
 
-/// A window of its own. `expected` has the statuses that the story provokes on purpose.
-async function open(browser, { expected = [], bypassCSP = false, ...options } = {}) {
+/// A window of its own. `expected` has what the story provokes on purpose: statuses, or parts
+/// of messages. `origin` is where the server is for this window.
+async function open(browser, { expected = [], bypassCSP = false, origin = root, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP, ...options });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(`exception: ${error.message}`));
   page.on("console", (message) => {
-    const isExpected = expected.some((status) => message.text().includes(`status of ${status}`));
+    const isExpected = expected.some((one) => message.text().includes(typeof one === "number" ? `status of ${one}` : one));
     if (["error", "warning"].includes(message.type()) && !isExpected) wrong.push(`console: ${message.text()}`);
   });
   page.on("request", (request) => {
     const url = new URL(request.url());
-    if (url.origin !== root && url.protocol !== "data:") wrong.push(`request to ${url.origin}`);
+    if (url.origin !== origin && url.protocol !== "data:") wrong.push(`request to ${url.origin}`);
   });
   page.wellBehaved = () => assert.deepEqual(wrong, [], page.url());
   page.signIn = async (username = admin.username, password = admin.password) => {
-    await page.goto(`${root}/web/admin/login`);
+    await page.goto(`${origin}/web/admin/login`);
     await page.fill("#username", username);
     await page.fill("#password", password);
     await page.click("main button.primary");
@@ -78,6 +83,31 @@ export async function eventually(what, holds, seconds = 20) {
     assert.ok(Date.now() < end, `not within ${seconds} s: ${what}`);
     await new Promise((done) => setTimeout(done, 100));
   }
+}
+
+/// Uploads a file so slowly, at a bandwidth of the user, that there is time to look on.
+/// Resolves to the exit code of the client in `gone`.
+export async function slowUpload(username) {
+  const dir = mkdtempSync(join(tmpdir(), "sftpgo-web-"));
+  writeFileSync(join(dir, "big"), Buffer.alloc(40_000_000));
+  await api("POST", "/users", {
+    username, password: "a pass phrase", status: 1, home_dir: join(dir, "home"),
+    permissions: { "/": ["*"] }, upload_bandwidth: 256,
+  });
+  const client = spawn("rclone", [
+    "copyto", join(dir, "big"), ":sftp:big.bin", "--retries", "1", "--low-level-retries", "1",
+    "--sftp-host", "127.0.0.1", "--sftp-port", process.env.SFTPGO_TEST_SFTP_PORT,
+    "--sftp-user", username, "--sftp-pass", process.env.SFTPGO_TEST_OBSCURED, "--config", "/dev/null",
+  ], { stdio: "ignore" });
+  client.gone = new Promise((done) => client.on("exit", done));
+  return client;
+}
+
+/// Fails if the client has not been cut off, or does not know that it has failed.
+export async function cutOff(client) {
+  const code = await Promise.race([client.gone, new Promise((done) => setTimeout(() => done("alive"), 20_000))]);
+  assert.notEqual(code, "alive", "the client is cut off");
+  assert.notEqual(code, 0, "and knows that it has failed");
 }
 
 /// Calls the REST API as the administrator.
