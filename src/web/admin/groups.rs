@@ -85,6 +85,7 @@ impl<'a> Shown<'a> {
             "sections": self.typed.view(self.more),
             "folder_names": folder_names(signed).await?,
             "links_users": may_view_users(signed),
+            "error_labels": self.errors.labels(form::label_of),
             "errors": self.errors,
             "told": self.told,
         });

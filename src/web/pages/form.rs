@@ -94,6 +94,14 @@ impl FieldErrors {
         self.0.is_empty()
     }
 
+    /// What the fields with errors are called, for those that have a label.
+    pub fn labels<'a>(
+        &self,
+        label_of: impl Fn(&str) -> Option<&'a str>,
+    ) -> BTreeMap<&str, &'a str> {
+        self.0.keys().filter_map(|name| Some((name.as_str(), label_of(name)?))).collect()
+    }
+
     /// Takes the value of `parsed`, or notes what is wrong with the field.
     pub fn take<T: Default>(&mut self, field: &str, parsed: Result<T, String>) -> T {
         parsed.unwrap_or_else(|told| {
@@ -129,5 +137,10 @@ mod tests {
         assert_eq!(errors.take("other", Ok(7)), 7);
         assert_eq!(errors.0["size"], "first");
         assert_eq!(errors.0.len(), 1);
+        assert_eq!(
+            errors.labels(|name| (name == "size").then_some("Size")).get("size"),
+            Some(&"Size")
+        );
+        assert!(errors.labels(|_| None).is_empty());
     }
 }

@@ -320,6 +320,11 @@ pub fn fields() -> impl Iterator<Item = &'static Field> {
     SECTIONS.iter().flat_map(|(_, _, fields)| fields.iter())
 }
 
+/// What the form calls a field.
+pub fn label_of(key: &str) -> Option<&'static str> {
+    fields().find(|field| field.key == key).map(|field| field.label)
+}
+
 const PERMISSION_COLUMNS: &[Column] = &[
     column("path", "Directory", Cell::Text),
     column("preset", "Preset", Cell::Select(PRESETS)),

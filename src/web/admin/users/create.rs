@@ -117,6 +117,7 @@ async fn show(
         "public_keys": form.get("public_keys"),
         "common": common(signed).await?,
         "errors": errors,
+        "error_labels": errors.labels(tabs::label_of_field),
     });
     signed.page_with(status, "admin/user_new.html", "users", "New user", content).await
 }

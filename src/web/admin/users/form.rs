@@ -110,6 +110,7 @@ async fn show<R: Right>(
         "folder_names": folder_names(signed).await?,
         "more": shown.more,
         "errors": shown.errors,
+        "error_labels": shown.errors.labels(tabs::label_of_field),
         "clashes": shown.clashes,
         "sessions": sessions,
         "may_edit": may(AdminPermission::EditUsers),

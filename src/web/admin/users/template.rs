@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{create, path_of};
+use super::{create, path_of, tabs};
 use crate::model::{Password, User, public_key};
 use crate::web::auth::AddUsers;
 use crate::web::pages::error::{PageError, sentence};
@@ -110,6 +110,7 @@ async fn show(
         "password_pattern": pattern(form),
         "common": create::common(signed).await?,
         "errors": errors,
+        "error_labels": errors.labels(tabs::label_of_field),
         "preview": preview,
         "results": results,
         "ready": ready,

@@ -199,8 +199,16 @@ pub fn setting_of(field: &str) -> &str {
 
 /// What people call a setting.
 pub fn label_of(setting: &str) -> &str {
-    let found = SETTINGS.iter().find(|(field, ..)| *field == setting);
-    found.map_or(setting, |(_, label, _)| label)
+    known_label(setting).unwrap_or(setting)
+}
+
+/// What people call the setting that a field belongs to, if it is one.
+pub fn label_of_field(field: &str) -> Option<&'static str> {
+    known_label(setting_of(field))
+}
+
+fn known_label(setting: &str) -> Option<&'static str> {
+    SETTINGS.iter().find(|(field, ..)| *field == setting).map(|(_, label, _)| *label)
 }
 
 /// The settings whose label has `text` in it: label, tab, field.
