@@ -96,3 +96,10 @@ fn live_pages_survive_a_server_that_goes_away_and_can_be_paused() {
         play("live.mjs", &TestServer::start());
     }
 }
+
+#[test]
+fn what_is_done_every_day_needs_no_script() {
+    if has("rclone") {
+        play("without_script.mjs", &TestServer::start());
+    }
+}

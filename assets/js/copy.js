@@ -1,6 +1,8 @@
 // A button that copies what it names: <button data-module="copy" data-copy="…">.
 export function attach(button) {
-  if (!navigator.clipboard) { button.hidden = true; return; }
+  // Nobody sees it where it cannot work.
+  if (!navigator.clipboard) return;
+  button.dataset.ready = "";
   const label = button.querySelector("[data-label]") ?? button;
   const before = label.textContent;
   button.addEventListener("click", async () => {
