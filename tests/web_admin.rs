@@ -103,3 +103,8 @@ fn what_is_done_every_day_needs_no_script() {
         play("without_script.mjs", &TestServer::start());
     }
 }
+
+#[test]
+fn what_is_typed_is_lost_only_by_saving_or_discarding_it() {
+    play("drafts.mjs", &TestServer::start());
+}

@@ -13,6 +13,9 @@ export function attachAll(root) {
 }
 
 attachAll(document);
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 import("./dialog.js").then((module) => module.attach(document));
 import("./quiet.js");
 import("./times.js").then((module) => module.attach(document));
+// What a form that was sent has become of, and what is kept of it.
+if (sessionStorage.length) import("./draft.js");

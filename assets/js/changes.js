@@ -61,14 +61,9 @@ export function attach(form) {
     if (more > 0) list.append(Object.assign(document.createElement("li"), { textContent: `and ${more} more` }));
     title.textContent = items.length ? `${items.length} unsaved ${items.length === 1 ? "change" : "changes"}` : "No changes";
     tab?.classList.toggle("changed", items.length > 0);
-    changed = items.length > 0;
   };
-  let changed = false;
-  let sent = false;
   form.addEventListener("input", show);
   form.addEventListener("change", show);
-  form.addEventListener("submit", () => { sent = true; });
-  addEventListener("beforeunload", (event) => { if (changed && !sent) event.preventDefault(); });
   // After the modules that put values into the reader's zone.
   setTimeout(show, 300);
 }

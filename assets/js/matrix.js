@@ -4,7 +4,7 @@ export function attach(table) {
   const ticks = (row) => [...row.querySelectorAll("input[type=checkbox]")];
   const preset = (row) => row.querySelector("[data-preset]");
   const mark = (row) => {
-    for (const box of ticks(row)) box.parentElement.classList.toggle("changed", box.checked !== box.defaultChecked);
+    for (const box of ticks(row)) box.closest("td").classList.toggle("changed", box.checked !== box.defaultChecked);
   };
   table.addEventListener("change", (event) => {
     const row = event.target.closest("tr");
@@ -17,4 +17,5 @@ export function attach(table) {
     }
     mark(row);
   });
+  table.closest("form")?.addEventListener("restored", () => table.querySelectorAll("[data-rows] tr").forEach(mark));
 }
