@@ -29,7 +29,7 @@ export function attach(form) {
     const items = [];
     const radios = new Set();
     for (const field of form.elements) {
-      if (!field.name || field.type === "hidden" || field.type === "submit" || "plain" in field.dataset) continue;
+      if (!field.name || field.type === "hidden" || field.type === "submit" || "plain" in field.dataset || "preset" in field.dataset) continue;
       let [before, now] = ["", ""];
       if (field.type === "radio") {
         if (radios.has(field.name)) continue;
@@ -59,7 +59,7 @@ export function attach(form) {
     const more = items.length - 12;
     list.replaceChildren(...items.slice(0, 12));
     if (more > 0) list.append(Object.assign(document.createElement("li"), { textContent: `and ${more} more` }));
-    title.textContent = items.length ? `${items.length} unsaved ${items.length === 1 ? "change" : "changes"}` : "No changes";
+    title.textContent = items.length ? `${items.length} unsaved ${items.length === 1 ? "change" : "changes"}` : "unsaved" in form.dataset ? "Not saved yet" : "No changes";
     tab?.classList.toggle("changed", items.length > 0);
   };
   form.addEventListener("input", show);

@@ -108,7 +108,7 @@ async fn users_near_their_quota_are_found() {
     }
     let page = browser.get(&format!("{LIST}?status=quota")).await;
     assert_eq!(listed(&page), ["full", "many"]);
-    assert!(page.text.contains("96 %") && page.text.contains("class=\"meter bad\""));
+    assert!(page.text.contains("96%") && page.text.contains("class=\"meter bad\""));
 }
 
 #[actix_web::test]

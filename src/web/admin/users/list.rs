@@ -41,7 +41,7 @@ const STATES: [(&str, &str); 6] = [
     ("disabled", "Disabled"),
     ("expired", "Expired"),
     ("expiring", "Expires within 7 days"),
-    ("quota", "Above 90 % of the quota"),
+    ("quota", "Above 90% of the quota"),
     ("never", "Never logged in"),
 ];
 
