@@ -98,9 +98,17 @@ const stamp = (form) => {
 
 export function attach(form) {
   // By attribute: a field named "action" hides the property.
-  const key = `${PREFIX}${form.getAttribute("action").split("#")[0]}?${form.elements.tab?.value ?? ""}`;
+  const keyOf = (tab) => `${PREFIX}${form.getAttribute("action").split("#")[0]}?${tab}`;
+  const key = keyOf(form.elements.tab?.value ?? "");
+  for (const tab of document.querySelectorAll(".tabs [data-tab]:not([aria-current])")) {
+    if (!read(keyOf(tab.dataset.tab))) continue;
+    tab.classList.add("changed");
+    tab.title = "What you typed here is kept, but not saved";
+  }
   const found = read(key);
   let kept = found?.parts ?? {};
+  // Until it is clear whether the form shows what is kept, and then until that is answered.
+  let isPending = Boolean(found);
   const typed = () => {
     const all = {};
     for (const [name, part] of parts(form)) {
@@ -110,10 +118,12 @@ export function attach(form) {
   };
   const keep = (sent = false) => {
     if (isOver) return;
-    const all = { ...kept, ...typed() };
+    const there = parts(form);
+    const now = Object.keys(kept).filter((name) => there.has(name)).map((name) => [name, content(there.get(name))]);
+    const all = { ...(isPending ? kept : Object.fromEntries(now)), ...typed() };
     if (!Object.keys(all).length) { forget(key); return; }
     const hasSecret = [...form.elements].some((field) => field.name && isSecret(field) && field.value !== field.defaultValue);
-    const told = offer ? { at: found.at, stamp: found.stamp, hasSecret: found.hasSecret || hasSecret } : { at: Date.now(), stamp: stamp(form), hasSecret };
+    const told = isPending ? { at: found.at, stamp: found.stamp, hasSecret: found.hasSecret || hasSecret } : { at: Date.now(), stamp: stamp(form), hasSecret };
     form.querySelector("[data-kept]")?.removeAttribute("hidden");
     write(key, { ...told, account, page: location.pathname + location.search, sent, parts: all });
   };
@@ -129,20 +139,18 @@ export function attach(form) {
     const own = typed();
     const there = parts(form);
     for (const [name, wanted] of Object.entries(kept)) if (there.has(name) && !(name in own)) fill(form, there.get(name), wanted);
-    kept = {};
     form.dispatchEvent(new Event("restored"));
     form.dispatchEvent(new Event("change"));
     answered();
-    keep();
   }
   function discard() {
     kept = {};
     answered();
-    keep();
   }
   function answered() {
+    isPending = false;
+    keep();
     offer.remove();
-    offer = null;
     form.querySelector("input:not([type=hidden]), textarea, select")?.focus();
   }
   function ask() {
@@ -174,5 +182,5 @@ export function attach(form) {
   addEventListener("pagehide", () => { if (timer) keep(); });
   // What an answer with errors shows is what was typed: there is nothing to ask. After the
   // modules that put values into the reader's zone.
-  setTimeout(() => { if (found && differs()) ask(); }, 300);
+  setTimeout(() => { isPending &&= differs(); if (isPending) ask(); }, 300);
 }

@@ -13,7 +13,7 @@ await api("POST", "/users", {
 });
 
 await story(async ({ open }) => {
-  const page = await open({ expected: [422] });
+  const page = await open({ expected: [403, 422] });
   await page.signIn();
   const offer = page.locator(".offer");
   const storage = () => page.evaluate(() => JSON.stringify({ ...sessionStorage }));
@@ -85,7 +85,8 @@ await story(async ({ open }) => {
   }
   const typed = await rows();
   await isKept("/newer");
-  await page.goto(at);
+  await page.goto(`${at}/users/ann?tab=limits`);
+  await page.waitForSelector(".tabs [data-tab=permissions].changed");
   await page.goto(`${at}/users/ann?tab=permissions`);
   await page.click(".offer button:has-text('Restore')");
   assert.deepEqual(await rows(), typed);
@@ -129,11 +130,34 @@ await story(async ({ open }) => {
   await page.reload();
   await nothingOffered("after Discard");
 
+  // The form was too old: the page that says so leads back to it.
+  await page.fill("#description", "in vain");
+  const other = await page.context().newPage();
+  await other.goto(`${at}/login`);
+  await other.fill("#username", admin.username);
+  await other.fill("#password", admin.password);
+  await other.click("main button.primary");
+  await other.waitForURL(at);
+  await page.click("button[data-save]");
+  await page.waitForSelector("text=The form was too old");
+  await page.waitForSelector("text=What you typed is kept.");
+  await page.click("a:has-text('Back to the form')");
+  await page.click(".offer button:has-text('Restore')");
+  assert.equal(await page.inputValue("#description"), "in vain");
+
+  // Lines of a template have passwords in them.
+  await page.goto(`${at}/users/template`);
+  await page.fill("#lines", `zoe,${PASSWORD}`);
+  await page.fill("#description", "Temps");
+  await isKept("Temps");
+  assert.ok(!(await storage()).includes(PASSWORD), "no secret is stored");
+
   // Signing out forgets it, at once.
+  await page.goto(`${at}/groups/other`);
   await page.fill("#description", "left behind");
   await page.click(".person form[action$='/logout'] button");
   await page.waitForURL(/login/);
-  assert.ok(!(await storage()).includes("left behind"));
+  assert.ok(!(await storage()).includes("draft:"));
 
   // It is nobody else's business.
   await page.signIn();
