@@ -23,6 +23,11 @@ try {
     await cutOff(client);
     await page.waitForSelector(".transfer", { state: "detached" });
     assert.equal(await page.evaluate(() => performance.timeOrigin), loaded, "nothing was loaded anew");
+
+    // A question that comes too late says so.
+    await page.goto(`${root}/web/admin/connections/kill?id=SFTP_0000000000000000_1`);
+    assert.match(await page.textContent("main h1"), /ended already/);
+    assert.equal(await page.locator("main button.final").count(), 0);
     page.wellBehaved();
   });
   const { lines } = await api("GET", "/logs/tail?q=too%20slow%20for%20us");

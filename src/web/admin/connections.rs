@@ -444,7 +444,8 @@ async fn ask(
     let services = signed.services();
     let visible = services.users_of(&signed.admin).names().await?;
     // Who may end sessions need not be one who may see them.
-    let sessions = match signed.admin.may(AdminPermission::ViewConns) {
+    let may_see = signed.admin.may(AdminPermission::ViewConns);
+    let sessions = match may_see {
         true => services.sessions(&visible).await,
         false => Vec::new(),
     };
@@ -472,6 +473,7 @@ async fn ask(
         "ids": ids,
         "user": user,
         "count": count,
+        "is_over": may_see && meant.is_empty(),
         "listed": listed,
         "unlisted": meant.len().saturating_sub(listed.len()),
         "others": others,

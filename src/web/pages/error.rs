@@ -148,7 +148,8 @@ fn page_of(request: &HttpRequest, error: &PageError) -> HttpResponse {
     }
     let (title, told) = error.told();
     let status = error.status_code();
-    let context = json!({ "title": title, "told": told });
+    // What is not there will not be there a moment later.
+    let context = json!({ "title": title, "told": told, "again": status != StatusCode::NOT_FOUND });
     page::render_alone(request, "error.html", status, context)
         .unwrap_or_else(|_| HttpResponse::new(status))
 }

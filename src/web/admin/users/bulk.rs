@@ -72,8 +72,8 @@ const KINDS: [Kind; 6] = [
         name: "delete",
         verb: "Delete",
         done: "deleted",
-        told: "The accounts and their settings are gone for good, and open sessions end. \
-               Files stay where they are.",
+        told: "What is set for them is gone for good, and open sessions end. Files stay where \
+               they are.",
     },
 ];
 
