@@ -135,7 +135,11 @@ impl World {
         let hooks = Arc::new(FakeHooks::default());
         let store = Arc::new(FakeStore::default());
         let ports = Ports { usage: store.clone(), hooks: hooks.clone() };
-        let actors = Supervisor::start(SupervisorConfig::default(), ports);
+        let mut config = SupervisorConfig::default();
+        // Requests are activity, and there are none below the protocols: the attacks with
+        // many rounds take longer than clients may be idle.
+        config.registry.idle_timeout_secs = 0;
+        let actors = Supervisor::start(config, ports);
         let metrics = Arc::new(Metrics::new().unwrap());
         let (logging, captured) = logging::capture(slog::Level::Debug);
         let services = VfsServices::new(

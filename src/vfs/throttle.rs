@@ -388,7 +388,7 @@ mod tests {
         let throttles = [Arc::new(limit(100)), Arc::new(limit(100))];
         let mut now = 0;
         let mut queue: std::collections::VecDeque<_> =
-            throttles.iter().cycle().take(8).map(|throttle| paced(&throttle, 0, BLOCK)).collect();
+            throttles.iter().cycle().take(8).map(|throttle| paced(throttle, 0, BLOCK)).collect();
         while let Some(mut pace) = queue.pop_front() {
             let mut sent = 0;
             while sent < BLOCK {
