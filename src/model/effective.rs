@@ -202,12 +202,28 @@ fn fill<T: Default + PartialEq>(own: &mut T, inherited: T) {
     }
 }
 
+impl User {
+    /// The group from which limits and switches are inherited.
+    pub fn primary_group(&self) -> Option<&str> {
+        let primary = self.groups.iter().filter(|group| group.kind == GroupMapping::PRIMARY);
+        primary.map(|group| group.name.as_str()).min()
+    }
+
+    /// The limits of bytes and of files with those of the primary group.
+    pub fn quota_with(&self, of_group: (i64, i64)) -> (i64, i64) {
+        let (mut size, mut files) = (self.quota_size, self.quota_files);
+        fill(&mut size, of_group.0);
+        fill(&mut files, of_group.1);
+        (size, files)
+    }
+}
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 fn inherit_limits(user: &mut User, settings: &GroupUserSettings) {
     fill(&mut user.max_sessions, settings.max_sessions);
-    fill(&mut user.quota_size, settings.quota_size);
-    fill(&mut user.quota_files, settings.quota_files);
+    (user.quota_size, user.quota_files) =
+        user.quota_with((settings.quota_size, settings.quota_files));
     fill(&mut user.upload_bandwidth, settings.upload_bandwidth);
     fill(&mut user.download_bandwidth, settings.download_bandwidth);
     // One setting in three fields: the total would replace the two others.

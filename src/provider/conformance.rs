@@ -2,6 +2,7 @@
 
 mod relations;
 mod roles;
+mod totals;
 
 use std::sync::Arc;
 

@@ -60,9 +60,10 @@ pub enum UserState {
     Disabled,
     /// The expiration date has passed.
     Expired,
-    /// The expiration date passes within the next seven days.
+    /// Enabled, and the expiration date passes within the next seven days.
     Expiring,
-    /// Nine tenths of the user's own quota, of bytes or of files, are used.
+    /// Enabled, and nine tenths of the quota, of bytes or of files, are used. The quota is
+    /// what counts in sessions: that of the primary group where the user has none.
     NearQuota,
     /// Never logged in.
     NeverLoggedIn,
@@ -96,6 +97,8 @@ pub trait Users: Send + Sync {
         page: Page,
         now_unix_ms: i64,
     ) -> Result<(Vec<User>, u64)>;
+    /// What all users come to, or those of one role.
+    fn account_totals(&self, role: Option<&str>) -> Result<AccountTotals>;
     /// Fails with `AlreadyExists`.
     fn add_user(&self, user: &User) -> Result<()>;
     /// Replaces the user but for `id`, `created_at` and `last_login`, and the
@@ -117,6 +120,23 @@ pub trait Users: Send + Sync {
     fn swap_user_password(&self, username: &str, old: &str, new: &str) -> Result<bool>;
 }
 
+/// What users come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountTotals {
+    pub users: u64,
+    pub disabled: u64,
+    /// Bytes that are counted as used.
+    pub used_size: u64,
+}
+
+/// The quota that members of a group inherit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupQuota {
+    pub name: String,
+    pub quota_size: i64,
+    pub quota_files: i64,
+}
+
 /// A user and what its settings depend on.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
@@ -129,6 +149,8 @@ pub struct Account {
 pub trait Groups: Send + Sync {
     fn group(&self, name: &str) -> Result<Option<Group>>;
     fn groups(&self, page: Page) -> Result<Vec<Group>>;
+    /// Of those of these groups that there are, in no order.
+    fn group_quotas(&self, names: &[String]) -> Result<Vec<GroupQuota>>;
     /// Fails with `AlreadyExists`.
     fn add_group(&self, group: &Group) -> Result<()>;
     /// Replaces the group but for `id` and `created_at`. Fails with `NotFound`.

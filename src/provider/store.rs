@@ -5,7 +5,7 @@ mod roles;
 mod scans;
 mod second_factor;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,10 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::sql::SqlProvider;
-use super::{Account, Objects, Page, PasswordOwner, PasswordPolicy, Provider, Restored, UserQuery};
+use super::{
+    Account, AccountTotals, GroupQuota, Objects, Page, PasswordOwner, PasswordPolicy, Provider,
+    Restored, UserQuery,
+};
 use crate::config::{DataProviderConfig, Driver, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
@@ -146,6 +149,30 @@ impl Store {
     /// The users that a query finds, in its order, and how many there are on all pages.
     pub async fn find_users(&self, query: UserQuery, page: Page) -> Result<(Vec<User>, u64)> {
         self.run(move |provider| provider.find_users(&query, bounded(page), now_unix_ms())).await
+    }
+
+    /// What all users come to, or those of one role.
+    pub async fn account_totals(&self, role: Option<&str>) -> Result<AccountTotals> {
+        let role = role.map(str::to_owned);
+        self.run(move |provider| provider.account_totals(role.as_deref())).await
+    }
+
+    /// The limits of bytes and of files that hold for these users, in their order: those
+    /// of the primary group where a user has none.
+    pub async fn quotas_of(&self, users: &[User]) -> Result<Vec<(i64, i64)>> {
+        let primary: Vec<Option<&str>> = users.iter().map(User::primary_group).collect();
+        let names: BTreeSet<&str> = primary.iter().copied().flatten().collect();
+        let mut of_groups = BTreeMap::new();
+        if !names.is_empty() {
+            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            let found = self.run(move |provider| provider.group_quotas(&names)).await?;
+            let pair = |group: GroupQuota| (group.name, (group.quota_size, group.quota_files));
+            of_groups = found.into_iter().map(pair).collect();
+        }
+        let of_group = |name: &Option<&str>| {
+            name.and_then(|name| of_groups.get(name)).copied().unwrap_or_default()
+        };
+        Ok(users.iter().zip(&primary).map(|(user, name)| user.quota_with(of_group(name))).collect())
     }
 
     /// Adds a user and returns it as stored. Fails with `InvalidInput` or

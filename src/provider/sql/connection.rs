@@ -45,8 +45,11 @@ macro_rules! with_engine {
 }
 pub(super) use with_engine;
 
-/// How an engine writes.
+/// How an engine writes, and what it calls things.
 pub trait Engine: Sized {
+    /// What a sum of integers is cast to, so that it is a 64-bit integer again.
+    const INTEGER: &'static str;
+
     /// All of `work`, or nothing if it fails. Takes the write lock at once: a
     /// transaction that first reads and then finds another writer in its way
     /// could only fail.
@@ -57,6 +60,8 @@ pub trait Engine: Sized {
 }
 
 impl Engine for SqliteConnection {
+    const INTEGER: &'static str = "INTEGER";
+
     fn write<T, E, F>(&mut self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut Self) -> Result<T, E>,

@@ -16,7 +16,7 @@ use super::usage::{self, KIND_FOLDER};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Group;
-use crate::provider::{Groups, Page};
+use crate::provider::{GroupQuota, Groups, Page};
 
 /// A group as it is read.
 #[derive(Queryable, Selectable)]
@@ -55,6 +55,9 @@ pub struct GroupRecord<'a> {
     user_settings: String,
     created_at: Option<i64>,
     updated_at: i64,
+    /// Of the settings, once more for queries that compare it.
+    quota_size: i64,
+    quota_files: i64,
 }
 
 impl<'a> GroupRecord<'a> {
@@ -67,6 +70,8 @@ impl<'a> GroupRecord<'a> {
             user_settings: to_json(&what, "user_settings", &group.user_settings)?,
             created_at: Some(group.created_at),
             updated_at: group.updated_at,
+            quota_size: group.user_settings.quota_size,
+            quota_files: group.user_settings.quota_files,
         })
     }
 
@@ -130,6 +135,22 @@ impl Groups for SqlProvider {
         })
         .map_err(|error| query_failed("groups", error))?;
         assemble_groups(rows, relations)
+    }
+
+    fn group_quotas(&self, names: &[String]) -> Result<Vec<GroupQuota>> {
+        let rows: Vec<(String, i64, i64)> = with_engine!(&mut self.connection()?, conn => {
+            account_groups::table
+                .filter(account_groups::name.eq_any(names))
+                .select((
+                    account_groups::name,
+                    account_groups::quota_size,
+                    account_groups::quota_files,
+                ))
+                .load(conn)
+        })
+        .map_err(|error| query_failed("quotas of groups", error))?;
+        let quota = |(name, quota_size, quota_files)| GroupQuota { name, quota_size, quota_files };
+        Ok(rows.into_iter().map(quota).collect())
     }
 
     fn add_group(&self, group: &Group) -> Result<()> {

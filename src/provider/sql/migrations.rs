@@ -122,6 +122,7 @@ mod tests {
 
     use diesel::connection::SimpleConnection;
 
+    use super::super::schema::account_groups;
     use super::*;
 
     fn memory() -> SqliteConnection {
@@ -182,6 +183,28 @@ mod tests {
             .unwrap();
         let lost = "INSERT INTO groups_folders VALUES ('g', '/e', 'nowhere', 0, 0)";
         assert!(connection.batch_execute(lost).is_err());
+    }
+
+    #[test]
+    fn groups_of_an_older_schema_keep_the_quotas_that_members_inherit() {
+        let mut connection = memory();
+        for _ in 0..5 {
+            connection.run_next_migration(SQLITE).unwrap();
+        }
+        connection
+            .batch_execute(
+                r#"INSERT INTO account_groups (name, description, user_settings, created_at, updated_at)
+                   VALUES ('a', '', '{"quota_size":9000000000,"quota_files":7}', 0, 0),
+                          ('b', '', '{}', 0, 0)"#,
+            )
+            .unwrap();
+        migrate_sqlite(&mut connection).unwrap();
+        let quotas: Vec<(i64, i64)> = account_groups::table
+            .order(account_groups::name)
+            .select((account_groups::quota_size, account_groups::quota_files))
+            .load(&mut connection)
+            .unwrap();
+        assert_eq!(quotas, [(9_000_000_000, 7), (0, 0)]);
     }
 
     #[test]

@@ -92,6 +92,8 @@ diesel::table! {
         user_settings -> Text,
         created_at -> BigInt,
         updated_at -> BigInt,
+        quota_size -> BigInt,
+        quota_files -> BigInt,
     }
 }
 

@@ -1,7 +1,10 @@
 //! Users in SQL.
 
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
+use diesel::sql_types::{BigInt, Nullable};
 
 use super::connection::{Engine, with_engine};
 use super::folders::{FolderRecord, FolderRow};
@@ -17,8 +20,8 @@ use super::schema::{
 use super::usage::{self, KIND_FOLDER, KIND_USER};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, Result};
-use crate::model::{Password, User};
-use crate::provider::{Account, Page, UserQuery, UserSort, UserState, Users};
+use crate::model::{GroupMapping, Password, User};
+use crate::provider::{Account, AccountTotals, Page, UserQuery, UserSort, UserState, Users};
 
 /// A user as it is read.
 #[derive(Queryable, Selectable)]
@@ -227,6 +230,28 @@ pub(super) use select_users;
 /// How long before its end an account is about to expire.
 const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
+/// Whether nine tenths of a limit are used, if there is one.
+macro_rules! nearly_used {
+    ($limit:expr, $used:expr) => {
+        $limit.gt(0).and($used.ge($limit - $limit / 10))
+    };
+}
+
+/// The same for who has no limit and inherits that of the primary group.
+macro_rules! nearly_used_of_group {
+    ($limit:ident, $used:ident) => {
+        users::$limit.eq(0).and(diesel::dsl::exists(
+            users_groups::table
+                .inner_join(
+                    account_groups::table.on(account_groups::name.eq(users_groups::group_name)),
+                )
+                .filter(users_groups::username.eq(users::username))
+                .filter(users_groups::kind.eq(GroupMapping::PRIMARY))
+                .filter(nearly_used!(account_groups::$limit, quota_usage::$used)),
+        ))
+    };
+}
+
 /// The boxed query with the conditions of a [`UserQuery`].
 macro_rules! matching {
     ($query:expr, $wanted:expr, $part:expr, $now:expr) => {{
@@ -250,17 +275,16 @@ macro_rules! matching {
             Some(UserState::Expiring) => {
                 let week = i64::saturating_add($now, WEEK_MS);
                 query
+                    .filter(users::status.eq(1))
                     .filter(users::expiration_date.gt($now))
                     .filter(users::expiration_date.le(week))
             }
-            // Divided first, as a product could overflow.
-            Some(UserState::NearQuota) => query.filter(
-                users::quota_size
-                    .gt(0)
-                    .and(quota_usage::used_size.ge(users::quota_size - users::quota_size / 10))
-                    .or(users::quota_files.gt(0).and(
-                        quota_usage::used_files.ge(users::quota_files - users::quota_files / 10),
-                    )),
+            // Nine tenths by division, as a product could overflow.
+            Some(UserState::NearQuota) => query.filter(users::status.eq(1)).filter(
+                nearly_used!(users::quota_size, quota_usage::used_size)
+                    .or(nearly_used!(users::quota_files, quota_usage::used_files))
+                    .or(nearly_used_of_group!(quota_size, used_size))
+                    .or(nearly_used_of_group!(quota_files, used_files)),
             ),
             Some(UserState::NeverLoggedIn) => query.filter(users::last_login.eq(0)),
         };
@@ -295,6 +319,14 @@ fn part_of_text(text: &str) -> String {
     }
     pattern.push('%');
     pattern
+}
+
+/// Bytes are summed in units of so many and what is left, as their sum could overflow.
+const UNIT: u64 = 1 << 20;
+
+/// The sum of an expression over integer columns; nothing over no rows.
+fn sum_as_integer<E: Engine>(_: &E, expression: &str) -> SqlLiteral<Nullable<BigInt>> {
+    sql(&format!("CAST(SUM({expression}) AS {})", E::INTEGER))
 }
 
 impl SqlProvider {
@@ -445,6 +477,36 @@ impl Users for SqlProvider {
             .collect::<Result<_>>()?;
         relate_users(&mut users, relations)?;
         Ok((users, u64::try_from(total).unwrap_or(0)))
+    }
+
+    fn account_totals(&self, role: Option<&str>) -> Result<AccountTotals> {
+        let (users, disabled, (units, rest)) = with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| {
+                let counted = || users::table.select(diesel::dsl::count_star()).into_boxed();
+                let (mut all, mut disabled) = (counted(), counted().filter(users::status.ne(1)));
+                let mut used = users_with_counters!()
+                    .select((
+                        sum_as_integer(conn, "(quota_usage.used_size - quota_usage.used_size % 1048576) / 1048576"),
+                        sum_as_integer(conn, "quota_usage.used_size % 1048576"),
+                    ))
+                    .into_boxed();
+                if let Some(role) = role {
+                    all = all.filter(users::role.eq(role));
+                    disabled = disabled.filter(users::role.eq(role));
+                    used = used.filter(users::role.eq(role));
+                }
+                let sums: (Option<i64>, Option<i64>) = used.first(conn)?;
+                Ok::<(i64, i64, _), DieselError>((all.first(conn)?, disabled.first(conn)?, sums))
+            })
+        })
+        .map_err(|error| query_failed("users", error))?;
+        let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
+        let units = units.map_or(0, unsigned).saturating_mul(UNIT);
+        Ok(AccountTotals {
+            users: unsigned(users),
+            disabled: unsigned(disabled),
+            used_size: units.saturating_add(rest.map_or(0, unsigned)),
+        })
     }
 
     fn add_user(&self, user: &User) -> Result<()> {

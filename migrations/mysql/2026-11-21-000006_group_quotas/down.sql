@@ -1,0 +1,2 @@
+ALTER TABLE account_groups DROP COLUMN quota_size;
+ALTER TABLE account_groups DROP COLUMN quota_files;
