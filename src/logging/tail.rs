@@ -63,6 +63,11 @@ impl TailLine {
         }
     }
 
+    /// Whether it tells of an HTTP request.
+    fn is_request(&self) -> bool {
+        self.members.contains_key("resp_status")
+    }
+
     fn mentions(&self, lower_case: &str) -> bool {
         self.members.values().any(|value| match value {
             Value::String(text) => text.to_lowercase().contains(lower_case),
@@ -82,6 +87,8 @@ pub struct TailFilter {
     pub text: Option<String>,
     /// Failed logins and failed transfers.
     pub only_failures: bool,
+    /// No lines of HTTP requests.
+    pub without_requests: bool,
 }
 
 impl TailFilter {
@@ -93,6 +100,7 @@ impl TailFilter {
             && is(&self.sender, "sender")
             && is(&self.username, "username")
             && (!self.only_failures || line.is_failure())
+            && (!self.without_requests || !line.is_request())
             && self.text.as_ref().is_none_or(|text| line.mentions(&text.to_lowercase()))
     }
 }
@@ -238,6 +246,7 @@ mod tests {
             (TailFilter { text: text("404"), ..none() }, vec![5]),
             (TailFilter { text: text("resp_status"), ..none() }, vec![]),
             (TailFilter { only_failures: true, ..none() }, vec![1, 3]),
+            (TailFilter { without_requests: true, ..none() }, vec![1, 2, 3, 4]),
             (TailFilter { sender: text("Upload"), username: text("bob"), ..none() }, vec![3]),
         ];
         for (filter, want) in table {

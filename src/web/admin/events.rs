@@ -5,6 +5,7 @@ use actix_web::web::Query;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use super::event_words;
 use crate::model::AdminPermission;
 use crate::web::api::logs::{LogLine, TailQuery};
 use crate::web::api::segment;
@@ -21,6 +22,19 @@ const LINES: usize = 200;
 /// The longest text of a cell, in characters: lines can hold whole requests.
 const LONGEST: usize = 600;
 
+/// Who speaks most, to be chosen from; others can be typed.
+const SENDERS: [(&str, &str); 9] = [
+    ("login", "Sign-ins"),
+    ("connection_failed", "Failed sign-ins"),
+    ("Upload", "Uploads"),
+    ("Download", "Downloads"),
+    ("Rename", "Renamed files"),
+    ("Remove", "Removed files"),
+    ("SSHCommand", "SSH commands"),
+    ("httpd", "Web and REST"),
+    ("service", "The server itself"),
+];
+
 /// What the line tells besides its time, in the words of the page.
 pub fn cells(line: &LogLine, root: &str, may_users: bool) -> Cells {
     let members = &line.members;
@@ -35,6 +49,7 @@ pub fn cells(line: &LogLine, root: &str, may_users: bool) -> Cells {
         "" => text_of(members, "request_id"),
         connection => connection,
     };
+    let (told, rest) = event_words::told(members);
     let mut cells = Cells::from([
         ("time", shown(text_of(members, "time").get(11..19).unwrap_or_default())),
         ("full", shown(text_of(members, "time"))),
@@ -44,7 +59,8 @@ pub fn cells(line: &LogLine, root: &str, may_users: bool) -> Cells {
         ("user", shown(username)),
         ("id", shown(id)),
         ("id_link", format!("{root}/events?q={}", segment(id))),
-        ("told", shown(&told(members))),
+        ("told", shown(&told)),
+        ("details", rest.iter().map(|part| shown(part)).collect::<Vec<_>>().join("\n")),
     ]);
     let user_link = match may_users && !username.is_empty() {
         true => format!("{root}/users/{}", segment(username)),
@@ -52,28 +68,6 @@ pub fn cells(line: &LogLine, root: &str, may_users: bool) -> Cells {
     };
     cells.insert("user_link", user_link);
     cells
-}
-
-/// The message and every other member that the page has no place for.
-fn told(members: &Map<String, Value>) -> String {
-    const PLACED: [&str; 7] =
-        ["time", "level", "sender", "username", "connection_id", "request_id", "message"];
-    let mut parts = vec![text_of(members, "message").to_owned()];
-    if let Some(error) = members.get("error").and_then(Value::as_str) {
-        parts.push(error.to_owned());
-    }
-    let others =
-        members.iter().filter(|(key, _)| !PLACED.contains(&key.as_str()) && *key != "error");
-    for (key, value) in others {
-        match value {
-            Value::String(text) if text.is_empty() => {}
-            Value::String(text) => parts.push(format!("{key}={text}")),
-            Value::Null => {}
-            other => parts.push(format!("{key}={other}")),
-        }
-    }
-    parts.retain(|part| !part.is_empty());
-    parts.join("  ")
 }
 
 fn text_of<'a>(members: &'a Map<String, Value>, key: &str) -> &'a str {
@@ -108,6 +102,7 @@ pub async fn page(
         "level": asked.level.as_deref().unwrap_or_default(),
         "sender": asked.sender.as_deref().unwrap_or_default(),
         "username": asked.username.as_deref().unwrap_or_default(),
+        "hide_requests": asked.hide_requests.as_deref().unwrap_or_default(),
         "failures": asked.failures.as_deref().unwrap_or_default(),
     });
     let is_filtered = wanted.as_object().is_some_and(|wanted| {
@@ -124,7 +119,8 @@ pub async fn page(
         "stream": format!("{root}/live/events?{query}after={}", tail.last_id),
         "lines": lines,
         "nothing": {"tone": "", "level": "", "time": "", "full": "", "sender": "", "user": "",
-            "user_link": "", "id": "", "id_link": "", "told": ""},
+            "user_link": "", "id": "", "id_link": "", "told": "", "details": ""},
+        "senders": SENDERS,
     });
     signed.page("admin/events.html", "events", "Events", content).await
 }
@@ -187,13 +183,15 @@ mod tests {
             &line(json!({
                 "level": "error", "time": "2026-11-21T09:58:01.123", "sender": "Upload",
                 "username": "a/b", "virtual_path": "/in/x", "size_bytes": 7, "ftp_mode": "",
-                "connection_id": "SFTP_1_1", "error": "quota exceeded",
+                "connection_id": "SFTP_1_1", "error": "quota exceeded", "protocol": "SFTP",
+                "remote_addr": "a\nb",
             })),
             "/web/admin",
             true,
         );
         assert_eq!((cells["time"].as_str(), cells["tone"].as_str()), ("09:58:01", "bad"));
-        assert_eq!(cells["told"], "quota exceeded  virtual_path=/in/x  size_bytes=7");
+        assert_eq!(cells["told"], "Uploading /in/x failed after 7 B: quota exceeded");
+        assert_eq!(cells["details"], "protocol=SFTP\nremote_addr=a⟨U+000A⟩b");
         assert_eq!(cells["user_link"], "/web/admin/users/a%2Fb");
         assert_eq!(cells["id_link"], "/web/admin/events?q=SFTP_1_1");
     }

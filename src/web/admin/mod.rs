@@ -5,6 +5,7 @@
 mod admins;
 mod checkup;
 mod connections;
+mod event_words;
 mod events;
 mod folders;
 mod goto;

@@ -33,6 +33,9 @@ pub struct TailQuery {
     /// 1 for failed logins and failed transfers only.
     #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
     pub failures: Option<String>,
+    /// 1 leaves out the lines of HTTP requests that were answered.
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
+    pub hide_requests: Option<String>,
     /// The most lines to return, 1 to 500; 100 if absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<String>,
@@ -62,6 +65,7 @@ impl TailQuery {
             username: some(&self.username),
             text: some(&self.q),
             only_failures: switch("failures", self.failures.as_deref())?,
+            without_requests: switch("hide_requests", self.hide_requests.as_deref())?,
         })
     }
 }

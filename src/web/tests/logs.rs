@@ -46,7 +46,15 @@ async fn the_log_needs_its_permission_and_refuses_wrong_parameters() {
     viewer.get(TAIL).await.refused(403);
     let reader = server.admin_with("reader", &["view_events"]).await;
     reader.get(TAIL).await.object(200);
-    for wrong in ["after=x", "after=-1", "level=loud", "failures=2", "limit=0", "limit=501"] {
+    for wrong in [
+        "after=x",
+        "after=-1",
+        "level=loud",
+        "failures=2",
+        "hide_requests=x",
+        "limit=0",
+        "limit=501",
+    ] {
         let name = wrong.split('=').next().expect("a name");
         let answer = reader.get(&format!("{TAIL}?{wrong}")).await;
         assert!(answer.refused(400).starts_with(name), "{wrong}: {}", answer.text);
