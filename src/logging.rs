@@ -32,7 +32,7 @@ mod rotate;
 mod tail;
 mod timestamp;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use slog::{Level, Logger};
@@ -95,6 +95,7 @@ impl Logging {
     /// When the log file or its directory cannot be created.
     pub fn start(options: LogOptions) -> Result<Self> {
         let zone = timestamp::Zone::from_utc(options.utc);
+        let file = options.file.as_deref().map(Arc::from);
         let output = match options.file {
             None => queue::Output::Stderr,
             Some(path) => queue::Output::File(rotate::RotatingFile::open(rotate::Limits {
@@ -107,7 +108,9 @@ impl Logging {
                 zone,
             })?),
         };
-        Self::with_output(output, options.level, zone)
+        let mut logging = Self::with_output(output, options.level, zone)?;
+        logging.control.file = file;
+        Ok(logging)
     }
 
     /// Logs to systemd's journal.
@@ -125,7 +128,7 @@ impl Logging {
         let (sender, writer) = queue::start(output, zone)
             .map_err(|error| Error::from_io("starting the log writer thread", error))?;
         let logger = Logger::root(drain::JsonLines::new(sender.clone(), level, zone), slog::o!());
-        Ok(Self { logger, control: LogControl { sender }, writer })
+        Ok(Self { logger, control: LogControl { sender, file: None }, writer })
     }
 
     /// The root logger; derive one per part with [`for_sender`].
@@ -149,6 +152,7 @@ impl Drop for Logging {
 #[derive(Debug, Clone)]
 pub struct LogControl {
     sender: Arc<queue::LineSender>,
+    file: Option<Arc<Path>>,
 }
 
 impl LogControl {
@@ -165,6 +169,11 @@ impl LogControl {
     /// Returns when every line logged before is written.
     pub fn flush(&self) {
         self.sender.flush();
+    }
+
+    /// The file that is written to, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The newest lines.

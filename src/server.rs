@@ -378,6 +378,8 @@ impl Core {
             backups_path: config_dir.resolve(&config.data_provider.backups_path),
             facts: Arc::new(facts::Facts::new(ssh)),
             scans: self.scans.clone(),
+            disks: web::Disks::new(places(config, config_dir, self.log_control.as_ref())),
+            http: std::sync::RwLock::default(),
             version: facts::version(),
             started: std::time::Instant::now(),
         };
@@ -451,6 +453,31 @@ impl Core {
             Some(failure) => Err(Error::new(ErrorKind::Internal, failure.to_string())),
         }
     }
+}
+
+/// Where the server keeps things, with the settings that say so.
+fn places(
+    config: &Config,
+    config_dir: &ConfigDir,
+    log: Option<&LogControl>,
+) -> Vec<(&'static str, PathBuf)> {
+    let provider = &config.data_provider;
+    let mut places = Vec::new();
+    let mut add = |setting, path: &str| {
+        if !path.is_empty() {
+            places.push((setting, config_dir.resolve(path)));
+        }
+    };
+    add("data_provider.users_base_dir", &provider.users_base_dir);
+    if provider.driver == Driver::Sqlite {
+        add("data_provider.name", &provider.name);
+    }
+    add("data_provider.backups_path", &provider.backups_path);
+    add("common.temp_path", &config.common.temp_path);
+    if let Some(file) = log.and_then(LogControl::file) {
+        places.push(("log-file-path", file.to_owned()));
+    }
+    places
 }
 
 /// Cleans `common.temp_path` while the server already serves.

@@ -2,9 +2,15 @@
 
 use std::path::Path;
 
+use crate::model::timestamp::now_unix_ms;
+use crate::protocol::ssh::host_keys::{HostCertificate, HostKey};
 use crate::protocol::ssh::server::Facts as SshFacts;
+use crate::protocol::ssh::weaknesses::{self, Grade, Purpose};
 use crate::version;
-use crate::web::{ServiceFacts, SshBinding, SshHostKey, SshServiceStatus, VersionInfo};
+use crate::web::{
+    ServiceFacts, SshBinding, SshHostCertificate, SshHostKey, SshServiceStatus, Validity,
+    VersionInfo, WeakAlgorithm, Weakness,
+};
 
 /// The services' facts, fixed once they have started.
 pub struct Facts {
@@ -32,21 +38,79 @@ impl Facts {
                 .map(str::to_owned)
                 .collect(),
             rsa_bits: host.rsa_bits(),
-            made_unix_ms: written(&host.path),
+            modified_at: written(&host.path),
+            weakness: weakness_of(host),
         });
         Self {
             ssh: SshServiceStatus {
                 is_active: !bindings.is_empty(),
                 bindings,
                 host_keys: host_keys.collect(),
-                ssh_commands: Vec::new(),
+                ssh_commands: ssh.commands.clone(),
                 authentications: ssh.authentications.clone(),
                 public_key_algorithms: ssh.algorithms.public_keys.clone(),
                 macs: ssh.algorithms.macs.clone(),
                 kex_algorithms: ssh.algorithms.kex.clone(),
                 ciphers: ssh.algorithms.ciphers.clone(),
+                weak_algorithms: weak_algorithms(ssh),
+                host_certificates: ssh.host_certificates.iter().map(host_certificate).collect(),
             },
         }
+    }
+}
+
+/// What is known against a host key: that it is short, or is of a weak kind.
+fn weakness_of(host: &HostKey) -> Option<Weakness> {
+    let by_kind = host
+        .algorithms()
+        .into_iter()
+        .find_map(|name| weaknesses::of_algorithm(Purpose::HostKey, name));
+    host.rsa_bits().and_then(weaknesses::of_rsa_key).or(by_kind).map(told)
+}
+
+fn told((grade, reason): (Grade, &'static str)) -> Weakness {
+    Weakness { grade: grade.as_str(), reason }
+}
+
+/// The weak ones of all that are offered. Host-key algorithms are offered only for the
+/// keys that exist, and with the key it is told.
+fn weak_algorithms(ssh: &SshFacts) -> Vec<WeakAlgorithm> {
+    let offered = &ssh.algorithms;
+    let lists = [
+        (Purpose::Kex, &offered.kex),
+        (Purpose::Cipher, &offered.ciphers),
+        (Purpose::Mac, &offered.macs),
+        (Purpose::PublicKey, &offered.public_keys),
+    ];
+    let all = lists.into_iter().flat_map(|(purpose, list)| {
+        list.iter().filter_map(move |name| {
+            let weakness = told(weaknesses::of_algorithm(purpose, name)?);
+            Some(WeakAlgorithm { purpose: purpose.as_str(), name: name.clone(), weakness })
+        })
+    });
+    let host_keys = ssh.host_keys.iter().flat_map(|host| host.algorithms()).filter_map(|name| {
+        let is_offered = offered.host_keys.iter().any(|offered| offered == name);
+        let weakness = weaknesses::of_algorithm(Purpose::HostKey, name).filter(|_| is_offered)?;
+        Some(WeakAlgorithm {
+            purpose: Purpose::HostKey.as_str(),
+            name: name.to_owned(),
+            weakness: told(weakness),
+        })
+    });
+    all.chain(host_keys).collect()
+}
+
+fn host_certificate(host: &HostCertificate) -> SshHostCertificate {
+    let (from, until) = host.validity();
+    let validity = Validity::of_secs(from, until);
+    SshHostCertificate {
+        path: host.path.display().to_string(),
+        key_id: host.certificate.key_id().to_owned(),
+        principals: host.certificate.valid_principals().to_vec(),
+        fingerprint: host.fingerprint(),
+        valid_from: validity.from,
+        valid_until: validity.until,
+        state: validity.state(now_unix_ms()),
     }
 }
 
@@ -59,7 +123,13 @@ fn written(path: &Path) -> Option<i64> {
 
 impl ServiceFacts for Facts {
     fn ssh(&self) -> SshServiceStatus {
-        self.ssh.clone()
+        let mut ssh = self.ssh.clone();
+        for certificate in &mut ssh.host_certificates {
+            let validity =
+                Validity { from: certificate.valid_from, until: certificate.valid_until };
+            certificate.state = validity.state(now_unix_ms());
+        }
+        ssh
     }
 }
 

@@ -1,7 +1,7 @@
 //! One binding's application: what its handlers share, and how requests reach them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -21,10 +21,12 @@ use crate::vfs::scans::Scans;
 use crate::web::api::status::SshServiceStatus;
 use crate::web::api::version::VersionInfo;
 use crate::web::auth::{Admin, Right};
+use crate::web::disks::Disks;
 use crate::web::edge::Edge;
 use crate::web::error::ApiError;
 use crate::web::htpasswd::{self, Door};
 use crate::web::pages::Pages;
+use crate::web::tls::Certificate;
 use crate::web::token::TokenIssuer;
 use crate::web::{admin, cors, health, observe, openapi, routes, security};
 
@@ -47,6 +49,10 @@ pub struct Services {
     /// What `/status` says of the other servers.
     pub facts: Arc<dyn ServiceFacts>,
     pub scans: Scans,
+    /// The file systems on which things are kept.
+    pub disks: Disks,
+    /// Where HTTP is spoken; written when the servers start.
+    pub http: RwLock<Vec<HttpListener>>,
     pub version: VersionInfo,
     /// When the server began.
     pub started: std::time::Instant,
@@ -94,6 +100,23 @@ impl Services {
             Ok(end) => self.registry.set_end(&user.username, end).await,
         }
     }
+}
+
+/// Where HTTP is spoken.
+pub struct HttpListener {
+    /// An address, or the path of a socket.
+    pub address: String,
+    /// 0 for a socket.
+    pub port: u16,
+    pub certificate: Option<Arc<Certificate>>,
+    pub serves: Serves,
+}
+
+/// What can be had there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    Web { has_api: bool, has_pages: bool },
+    Telemetry,
 }
 
 /// What the other servers say of themselves for `/status`.

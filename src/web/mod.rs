@@ -4,6 +4,7 @@
 //! pages for administrators, made with what is in `pages/`. The
 //! server is built once in [`start`] from a [`WebContext`]; nothing here is global.
 
+mod accounts;
 mod admin;
 mod api;
 mod app;
@@ -12,6 +13,7 @@ mod body;
 mod bulk;
 mod client_ip;
 mod cors;
+mod disks;
 mod edge;
 mod error;
 mod health;
@@ -36,11 +38,16 @@ mod telemetry;
 mod tls;
 mod token;
 mod user_query;
+mod validity;
 
 #[cfg(test)]
 mod tests;
 
-pub use api::status::{SshBinding, SshHostKey, SshServiceStatus};
+pub use api::status::{
+    SshBinding, SshHostCertificate, SshHostKey, SshServiceStatus, WeakAlgorithm, Weakness,
+};
 pub use api::version::VersionInfo;
 pub use app::{ServiceFacts, Services};
+pub use disks::Disks;
 pub use server::{WebContext, WebHandle, start};
+pub use validity::Validity;

@@ -48,6 +48,7 @@ routes! {
 
     "/connections" { get: connections::list }
     "/bulk/users" { post: bulk::users }
+    "/summary/users" { get: summary::users }
     "/export/users" { get: bulk::export_users }
     "/bulk/connections" { post: connections::bulk }
     "/connections/{connection_id}" { delete: connections::delete }
@@ -87,6 +88,7 @@ routes! {
         get: second_factor::user_recovery_codes, post: second_factor::user_new_recovery_codes
     }
 
+    "/quotas/users" { get: quotas::list_user_quotas }
     "/quotas/users/scans" { get: quotas::list_user_scans }
     "/quotas/users/{username}/scan" { post: quotas::start_user_scan }
     "/quotas/users/{username}/usage" { put: quotas::set_user_usage }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use crate::error::{Error, ErrorKind};
 use crate::model::User;
-use crate::provider::{Page, Store, UserQuery};
+use crate::provider::{AccountTotals, Page, Store, UserQuery};
 use crate::web::api::found;
 use crate::web::app::Services;
 use crate::web::auth::{Admin, Right};
@@ -37,6 +37,16 @@ impl VisibleUsers<'_> {
         };
         let (users, total) = self.store.find_users(query, page).await?;
         Ok((users.into_iter().map(|user| self.shown(user)).collect(), total))
+    }
+
+    /// What they come to.
+    pub async fn totals(&self) -> Result<AccountTotals, ApiError> {
+        Ok(self.store.account_totals(self.role).await?)
+    }
+
+    /// The limits of bytes and of files that hold for some of them, in their order.
+    pub async fn limits_of(&self, users: &[User]) -> Result<Vec<(i64, i64)>, ApiError> {
+        Ok(self.store.quotas_of(users).await?)
     }
 
     /// One of them.
@@ -190,6 +200,8 @@ mod tests {
                 "add_user",
                 "update_user",
                 "delete_user",
+                "account_totals",
+                "quotas_of",
                 "snapshot",
             ] {
                 let call = format!("store.{call}(");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -17,7 +17,7 @@ use crate::config::{HttpdBinding, HttpdConfig, Secret, TelemetryConfig};
 use crate::error::{Error, Result};
 use crate::logging;
 use crate::protocol::listener::proxy::ProxyPolicy;
-use crate::web::app::{self, Binding, Services};
+use crate::web::app::{self, Binding, HttpListener, Serves, Services};
 use crate::web::edge::Edge;
 use crate::web::htpasswd::Door;
 use crate::web::listen::{self, Address};
@@ -199,6 +199,7 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
     let (mut addresses, mut sockets) = (Vec::new(), Vec::new());
     let mut telemetry_address = None;
     let mut certificates = Vec::new();
+    let mut listeners = Vec::new();
     let mut starting = Vec::new();
     let log = logging::for_sender(&services.log, "httpd");
     for (index, binding) in httpd.bindings.iter().enumerate() {
@@ -230,6 +231,8 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
             door: door.clone(),
             edge,
         };
+        let serves = Serves::Web { has_api: state.has_api, has_pages: state.pages.is_some() };
+        listeners.push(socket.listener(tls.as_ref(), serves));
         let scheme = if tls.is_some() { "https" } else { "http" };
         slog::info!(log, "listening on {} ({scheme})", socket.shown());
         addresses.extend(socket.tcp_address());
@@ -252,6 +255,7 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
         let tls = telemetry_tls(&telemetry, &address, &config_dir).map_err(at)?;
         let socket = Socket::open(&address).map_err(at)?;
         let log = logging::for_sender(&services.log, "telemetry");
+        listeners.push(socket.listener(tls.as_ref(), Serves::Telemetry));
         let scheme = if tls.is_some() { "https" } else { "http" };
         slog::info!(log, "listening on {} ({scheme})", socket.shown());
         telemetry_address = socket.tcp_address();
@@ -262,6 +266,7 @@ pub fn start(context: WebContext) -> Result<WebHandle> {
         starting.push(serve!(telemetry::app(state.clone()), socket, entrance).map_err(at)?);
         certificates.extend(tls.map(|tls| ("telemetry".to_owned(), tls)));
     }
+    *services.http.write().unwrap_or_else(PoisonError::into_inner) = listeners;
     // Only now: an error above must not leave half of the servers running.
     let mut servers = Vec::new();
     for server in starting {
@@ -413,6 +418,15 @@ impl Socket {
             #[cfg(unix)]
             Self::Unix(_, path) => Some(path.clone()),
         }
+    }
+
+    /// For the status.
+    fn listener(&self, tls: Option<&Tls>, serves: Serves) -> HttpListener {
+        let (address, port) = match self.tcp_address() {
+            Some(address) => (address.ip().to_string(), address.port()),
+            None => (self.shown(), 0),
+        };
+        HttpListener { address, port, certificate: tls.map(Tls::certificate), serves }
     }
 
     /// For logs.

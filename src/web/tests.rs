@@ -20,6 +20,7 @@ mod roles;
 mod servers;
 mod service;
 mod signing_in;
+mod status_pages;
 mod telemetry;
 mod tokens;
 mod users;

@@ -20,6 +20,7 @@ use rustls::{
 
 use crate::config::MinTlsVersion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::web::validity::Validity;
 
 /// What one listener's TLS is made from; the paths are absolute.
 pub struct TlsSettings<'a> {
@@ -82,6 +83,11 @@ impl Tls {
         self.config.clone()
     }
 
+    /// The certificate that is presented, also after it was replaced.
+    pub fn certificate(&self) -> Arc<Certificate> {
+        self.certificate.clone()
+    }
+
     /// Reads the files again; connections that are open go on, new ones see what was read.
     /// Whether anything has changed.
     ///
@@ -115,7 +121,7 @@ fn choose_suites(provider: &mut CryptoProvider, names: &[String]) -> Result<()> 
 }
 
 /// The certificate of a server with its files.
-struct Certificate {
+pub struct Certificate {
     file: PathBuf,
     key_file: PathBuf,
     provider: Arc<CryptoProvider>,
@@ -126,6 +132,16 @@ impl Certificate {
     fn read(file: PathBuf, key_file: PathBuf, provider: Arc<CryptoProvider>) -> Result<Self> {
         let current = RwLock::new(Arc::new(read_pair(&file, &key_file, &provider)?));
         Ok(Self { file, key_file, provider, current })
+    }
+
+    /// Where it is read from.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// How long the one in use is good for; `None` if that cannot be read.
+    pub fn validity(&self) -> Option<Validity> {
+        self.current().cert.first().and_then(|certificate| Validity::of_x509(certificate))
     }
 
     fn current(&self) -> Arc<CertifiedKey> {

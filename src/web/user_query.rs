@@ -14,8 +14,9 @@ pub struct UserListQuery {
     /// Part of the name, the e-mail address or the description, whatever the case of
     /// ASCII letters.
     pub q: Option<String>,
-    /// `enabled`, `disabled`, `expired`, `expiring` (within seven days), `quota` (nine
-    /// tenths of it used) or `never` (logged in).
+    /// `enabled`, `disabled`, `expired`, `expiring` (enabled, within seven days), `quota`
+    /// (enabled, nine tenths of it used, also of one that a primary group gives) or `never`
+    /// (logged in).
     pub status: Option<String>,
     /// The name of a group that the users are in.
     pub group: Option<String>,

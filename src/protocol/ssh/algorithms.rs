@@ -21,7 +21,7 @@ pub const DEFAULT_KEX: &[&str] = &[
     "diffie-hellman-group16-sha512",
 ];
 /// Key exchanges that can be configured besides.
-const OTHER_KEX: &[&str] = &[
+pub(super) const OTHER_KEX: &[&str] = &[
     "ecdh-sha2-nistp256",
     "ecdh-sha2-nistp384",
     "ecdh-sha2-nistp521",
@@ -42,12 +42,12 @@ pub const DEFAULT_CIPHERS: &[&str] = &[
     "aes192-ctr",
     "aes128-ctr",
 ];
-const OTHER_CIPHERS: &[&str] = &["aes256-cbc", "aes192-cbc", "aes128-cbc"];
+pub(super) const OTHER_CIPHERS: &[&str] = &["aes256-cbc", "aes192-cbc", "aes128-cbc"];
 /// MACs offered by default, for the ciphers that need one. The last is for libssh2 before
 /// 1.11, which knows neither a better one nor a cipher that needs none.
 pub const DEFAULT_MACS: &[&str] =
     &["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256"];
-const OTHER_MACS: &[&str] = &["hmac-sha2-512", "hmac-sha1", "hmac-sha1-etm@openssh.com"];
+pub(super) const OTHER_MACS: &[&str] = &["hmac-sha2-512", "hmac-sha1", "hmac-sha1-etm@openssh.com"];
 /// Host-key algorithms offered by default, for the host keys that exist.
 pub const DEFAULT_HOST_KEYS: &[&str] = &[
     "ssh-ed25519",
@@ -68,7 +68,7 @@ pub const DEFAULT_PUBLIC_KEYS: &[&str] = &[
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
-const OTHER_KEYS: &[&str] = &["ssh-rsa"];
+pub(super) const OTHER_KEYS: &[&str] = &["ssh-rsa"];
 
 /// What FIPS 140-3 approves of all these, in the order of preference: key agreement of
 /// SP 800-56A, ciphers of SP 800-38A and 38D, HMAC with SHA-2, signatures of FIPS 186-5.

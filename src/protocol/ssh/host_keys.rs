@@ -56,6 +56,25 @@ impl std::fmt::Debug for HostKey {
     }
 }
 
+/// A certificate of a host key.
+#[derive(Debug, Clone)]
+pub struct HostCertificate {
+    pub path: PathBuf,
+    pub certificate: Certificate,
+}
+
+impl HostCertificate {
+    /// The fingerprint of the key that is certified.
+    pub fn fingerprint(&self) -> String {
+        self.certificate.public_key().fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// From when on and until when it is valid, in Unix seconds; `u64::MAX` is for ever.
+    pub fn validity(&self) -> (u64, u64) {
+        (self.certificate.valid_after(), self.certificate.valid_before())
+    }
+}
+
 /// Loads the configured keys, or the default ones. A missing file with a default base
 /// name is generated (mode 0600, its `.pub` 0644); any other missing or unreadable key
 /// stops the start.
@@ -91,12 +110,13 @@ pub fn load(config_dir: &Path, configured: &[String]) -> Result<Vec<HostKey>> {
 }
 
 /// Loads the certificates of host keys. One that is no host certificate stops the start.
-pub fn load_certificates(config_dir: &Path, configured: &[String]) -> Result<Vec<Certificate>> {
+pub fn load_certificates(config_dir: &Path, configured: &[String]) -> Result<Vec<HostCertificate>> {
     configured
         .iter()
         .map(|name| {
             let named = |error: Error| error.wrap(format!("`sftpd.host_certificates`: {name}"));
-            let text = std::fs::read_to_string(config_dir.join(name))
+            let path = config_dir.join(name);
+            let text = std::fs::read_to_string(&path)
                 .map_err(|error| named(Error::from_io("cannot be read", error)))?;
             let certificate = Certificate::from_openssh(text.trim()).map_err(|error| {
                 named(Error::invalid(format!("not a certificate of OpenSSH: {error}")))
@@ -106,7 +126,7 @@ pub fn load_certificates(config_dir: &Path, configured: &[String]) -> Result<Vec
                     "not a host certificate; sign it with ssh-keygen -h",
                 )));
             }
-            Ok(certificate)
+            Ok(HostCertificate { path, certificate })
         })
         .collect()
 }

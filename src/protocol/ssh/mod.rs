@@ -12,3 +12,4 @@ pub mod host_keys;
 pub mod kill;
 pub mod server;
 pub mod sftp;
+pub mod weaknesses;

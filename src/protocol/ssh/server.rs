@@ -21,7 +21,7 @@ use super::algorithms::Algorithms;
 use super::exec;
 use super::half_open::HalfOpen;
 use super::handler::Handler;
-use super::host_keys::{self, HostKey};
+use super::host_keys::{self, HostCertificate, HostKey};
 use super::kill::KillableStream;
 use crate::auth::{Login, UserCertificates};
 use crate::config::{CommonConfig, ServerVersion, SftpdConfig};
@@ -81,8 +81,12 @@ pub struct Context {
 pub struct Facts {
     pub bindings: Vec<Binding>,
     pub host_keys: Vec<HostKey>,
+    /// As they were configured, in that order.
+    pub host_certificates: Vec<HostCertificate>,
     pub algorithms: Algorithms,
     pub authentications: Vec<String>,
+    /// The commands that clients may run.
+    pub commands: Vec<String>,
 }
 
 /// An address the service listens on.
@@ -190,7 +194,7 @@ pub fn start(
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: host_keys.iter().map(|host| host.key.clone()).collect(),
         // The library presents those of a host key it has, and ignores the others.
-        certificates: host_certificates,
+        certificates: host_certificates.iter().map(|one| one.certificate.clone()).collect(),
         window_size: WINDOW,
         maximum_packet_size: MAX_CHANNEL_PACKET,
         channel_buffer_size: 1,
@@ -242,13 +246,15 @@ pub fn start(
         }));
     }
     accepting.close();
-    let authentications = config_methods(config);
-    Ok(Service {
-        facts: Facts { bindings, host_keys, algorithms, authentications },
-        certificates,
-        stop,
-        accepting,
-    })
+    let facts = Facts {
+        bindings,
+        host_keys,
+        host_certificates,
+        algorithms,
+        authentications: config_methods(config),
+        commands: context.commands.names().to_vec(),
+    };
+    Ok(Service { facts, certificates, stop, accepting })
 }
 
 /// `SSH-2.0-` and what follows it.

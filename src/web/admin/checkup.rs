@@ -1,33 +1,26 @@
 //! What needs a person, and the facts it is told from. Each administrator gets what the
 //! own rights show.
 
-use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::model::AdminPermission;
 use crate::model::timestamp::now_unix_ms;
-use crate::model::{AdminPermission, User};
-use crate::provider::{Page, UserQuery};
+use crate::web::accounts::{UserQuota, UsersSummary};
 use crate::web::api::segment;
-use crate::web::api::status::SshHostKey;
+use crate::web::api::status::{SshHostKey, SshServiceStatus, WeakAlgorithm};
+use crate::web::app::Services;
 use crate::web::auth::Anything;
+use crate::web::disks::{DiskState, DiskStatus};
 use crate::web::health;
 use crate::web::pages::error::PageError;
 use crate::web::pages::signed::{Signed, is_secure};
 use crate::web::pages::text;
+use crate::web::validity::CertificateState;
 
 /// Problems of one kind that are told one by one; of more, how many.
 const LISTED: usize = 3;
-/// A quota is told of from here on.
-const NEAR_FULL_PERCENT: u64 = 90;
-/// A disk is told of from here on, and when it is bad.
-const LOW_DISK_PERCENT: u64 = 10;
-const BAD_DISK_PERCENT: u64 = 3;
-/// An account that expires so soon is told of.
-const SOON_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
-/// RSA keys below are told of (NIST SP 800-57, 128 bits of security).
-const GOOD_RSA_BITS: u32 = 3_072;
 
 /// Something that needs a person, with what to do about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -50,25 +43,34 @@ pub struct ServiceState {
     told: String,
 }
 
-/// What the accounts come to.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct AccountFacts {
-    pub users: u64,
-    pub disabled: u64,
-    /// Bytes that are counted as used.
-    pub used: u64,
-    #[serde(skip)]
-    nearly_full: Vec<(String, u64, u64)>,
-    #[serde(skip)]
-    expiring: Vec<(String, i64)>,
-}
-
 /// How a host key is shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct HostKeyFacts {
     kind: String,
     fingerprint: String,
-    made_unix_ms: Option<i64>,
+    modified_at: Option<i64>,
+    /// Empty if nothing is known against it.
+    weakness: &'static str,
+}
+
+/// How full a file system is.
+#[derive(Debug, Clone, Serialize)]
+pub struct DiskFacts {
+    /// What is kept there.
+    holds: String,
+    total: u64,
+    free: u64,
+    used_percent: u64,
+    kind: &'static str,
+    error: String,
+}
+
+/// Who uses most storage.
+#[derive(Debug, Clone, Serialize)]
+pub struct LargestUser {
+    username: String,
+    used: u64,
+    percent: Option<u64>,
 }
 
 /// All that was found out.
@@ -77,7 +79,8 @@ pub struct Checkup {
     pub problems: Vec<Problem>,
     pub services: Vec<ServiceState>,
     pub host_keys: Vec<HostKeyFacts>,
-    pub accounts: Option<AccountFacts>,
+    pub disks: Vec<DiskFacts>,
+    pub accounts: Option<UsersSummary>,
     pub ssh_port: Option<u16>,
 }
 
@@ -90,14 +93,13 @@ pub async fn checkup(by: &Signed<Anything>) -> Result<Checkup, PageError> {
     let is_for_all = by.admin.role().is_none();
     if is_for_all && by.admin.may(AdminPermission::ViewStatus) {
         look_at_services(by, &mut found).await;
-        found.problems.extend(low_disk(&by.services().backups_path));
-        let keys = by.services().facts.ssh().host_keys;
-        found.problems.extend(keys.iter().filter_map(short_rsa_key));
-        found.host_keys = keys.iter().map(host_key).collect();
+        look_at_disks(by.services(), &mut found).await;
+        look_at_ssh(&by.services().facts.ssh(), &mut found);
+        found.problems.extend(https_certificates(by.services()));
         found.problems.extend(plain_http(by));
     }
     if by.admin.may(AdminPermission::ViewUsers) {
-        let accounts = look_at_accounts(by).await?;
+        let accounts = by.services().users_summary(&by.admin).await?;
         found.problems.extend(full_quotas(&accounts));
         found.problems.extend(expiring(&accounts));
         found.accounts = Some(accounts);
@@ -151,129 +153,210 @@ async fn look_at_services(by: &Signed<Anything>, found: &mut Checkup) {
     }
 }
 
-async fn look_at_accounts(by: &Signed<Anything>) -> Result<AccountFacts, PageError> {
-    let users = by.services().users_of(&by.admin);
-    let mut facts = AccountFacts::default();
-    let mut offset = 0;
-    loop {
-        let page = Page { offset, limit: Page::MAX_LIMIT, descending: false };
-        let (part, _) = users.find(UserQuery::default(), page).await?;
-        let now = now_unix_ms();
-        part.iter().for_each(|user| facts.count(user, now));
-        if part.len() < Page::MAX_LIMIT as usize {
-            return Ok(facts);
-        }
-        offset += Page::MAX_LIMIT;
-    }
+async fn look_at_disks(services: &Services, found: &mut Checkup) {
+    let disks = services.disks.look().await;
+    found.problems.extend(disks.iter().filter_map(disk_problem));
+    found.disks = disks.iter().map(disk_facts).collect();
 }
 
-impl AccountFacts {
-    fn count(&mut self, user: &User, now_unix_ms: i64) {
-        self.users += 1;
-        let used = u64::try_from(user.used_quota_size).unwrap_or(0);
-        self.used = self.used.saturating_add(used);
-        if !user.is_enabled() {
-            self.disabled += 1;
-            return;
-        }
-        if let Some(limit) = user.size_limit() {
-            let percent = u128::from(used) * 100 / u128::from(limit.max(1));
-            let percent = u64::try_from(percent).unwrap_or(u64::MAX);
-            if percent >= NEAR_FULL_PERCENT {
-                self.nearly_full.push((user.username.clone(), percent, limit));
+fn look_at_ssh(ssh: &SshServiceStatus, found: &mut Checkup) {
+    found.problems.extend(ssh.host_keys.iter().filter_map(weak_key));
+    found.problems.extend(broken_algorithms(&ssh.weak_algorithms));
+    for certificate in &ssh.host_certificates {
+        let what = format!("The host certificate {}", text::visible(&certificate.path));
+        let key = format!("problem certificate {}", certificate.path);
+        found.problems.extend(ending(key, &what, certificate.state, certificate.valid_until));
+    }
+    found.host_keys = ssh.host_keys.iter().map(host_key).collect();
+}
+
+fn https_certificates(services: &Services) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
+    for of_telemetry in [false, true] {
+        for binding in services.http_status(of_telemetry).bindings {
+            let Some(certificate) = binding.certificate else { continue };
+            let what = format!("The HTTPS certificate {}", text::visible(&certificate.path));
+            let key = format!("problem certificate {}", certificate.path);
+            // Bindings may share one.
+            if problems.iter().all(|problem| problem.key != key) {
+                let until = certificate.valid_until;
+                problems.extend(ending(key, &what, certificate.state, until));
             }
         }
-        let expires = user.expiration_date;
-        if expires > now_unix_ms && expires - now_unix_ms <= SOON_MS {
-            self.expiring.push((user.username.clone(), expires));
-        }
     }
+    problems
+}
+
+/// What there is to be told of the end of a certificate.
+fn ending(key: String, what: &str, state: CertificateState, until: Option<i64>) -> Option<Problem> {
+    let when = text::relative(until.unwrap_or_default(), now_unix_ms());
+    let (kind, told) = match state {
+        CertificateState::Ok => return None,
+        CertificateState::ExpiresSoon => ("warn", format!("{what} expires {when}.")),
+        CertificateState::ExpiresVerySoon => ("bad", format!("{what} expires {when}.")),
+        CertificateState::Expired => ("bad", format!("{what} expired {when}: clients refuse it.")),
+        CertificateState::NotYetValid => ("bad", format!("{what} is not valid yet.")),
+        CertificateState::Unknown => ("warn", format!("{what}: its end cannot be read.")),
+    };
+    Some(Problem { key, kind, told, link: "/status".to_owned(), action: "Status" })
 }
 
 fn user_link(username: &str, tab: &str) -> String {
     format!("/users/{}{tab}", segment(username))
 }
 
-fn full_quotas(accounts: &AccountFacts) -> Vec<Problem> {
-    let full = &accounts.nearly_full;
-    let mut problems: Vec<Problem> = full
-        .iter()
-        .take(LISTED)
-        .map(|(username, percent, limit)| Problem {
-            key: format!("problem quota {username}"),
-            kind: "warn",
-            told: format!(
-                "User {} has used {percent}% of {}.",
-                text::visible(username),
-                text::bytes(*limit)
-            ),
-            link: user_link(username, "?tab=limits"),
-            action: "Raise quota",
-        })
-        .collect();
-    if full.len() > LISTED {
+fn full_quotas(accounts: &UsersSummary) -> Vec<Problem> {
+    let mut problems: Vec<Problem> =
+        accounts.nearly_full.iter().take(LISTED).map(full_quota).collect();
+    let others = accounts.near_quota.saturating_sub(problems.len() as u64);
+    if others > 0 {
+        let told = match others {
+            1 => "1 more user has nearly used up the quota.".to_owned(),
+            _ => format!("{} more users have nearly used up their quota.", text::count(others)),
+        };
         problems.push(Problem {
             key: "problem quota".to_owned(),
             kind: "warn",
-            told: format!("{} more users have nearly used up their quota.", full.len() - LISTED),
-            link: "/users".to_owned(),
+            told,
+            link: "/users?status=quota".to_owned(),
             action: "Users",
         });
     }
     problems
 }
 
-fn expiring(accounts: &AccountFacts) -> Vec<Problem> {
-    let soon = &accounts.expiring;
+fn full_quota(quota: &UserQuota) -> Problem {
+    let at_least_0 = |value: i64| u64::try_from(value).unwrap_or(0);
+    let full = quota.fullness();
+    let limit = match full.is_some_and(|full| full.is_by_files) {
+        true => text::plural(at_least_0(quota.quota_files), "file", "files"),
+        false => text::bytes(at_least_0(quota.quota_size)),
+    };
+    Problem {
+        key: format!("problem quota {}", quota.username),
+        kind: "warn",
+        told: format!(
+            "User {} has used {}% of {limit}.",
+            text::visible(&quota.username),
+            full.map_or(0, |full| full.percent)
+        ),
+        link: user_link(&quota.username, "?tab=limits"),
+        action: "Raise quota",
+    }
+}
+
+fn expiring(accounts: &UsersSummary) -> Vec<Problem> {
     let now = now_unix_ms();
-    let mut problems: Vec<Problem> = soon
-        .iter()
-        .take(LISTED)
-        .map(|(username, expires)| Problem {
-            key: format!("problem expires {username}"),
-            kind: "warn",
-            told: format!(
-                "User {} expires {}.",
-                text::visible(username),
-                text::relative(*expires, now)
-            ),
-            link: user_link(username, ""),
-            action: "Look",
-        })
-        .collect();
-    if soon.len() > LISTED {
+    let soon = accounts.expiring_next.iter().take(LISTED).map(|user| Problem {
+        key: format!("problem expires {}", user.username),
+        kind: "warn",
+        told: format!(
+            "User {} expires {}.",
+            text::visible(&user.username),
+            text::relative(user.expiration_date, now)
+        ),
+        link: user_link(&user.username, ""),
+        action: "Look",
+    });
+    let mut problems: Vec<Problem> = soon.collect();
+    let others = accounts.expiring.saturating_sub(problems.len() as u64);
+    if others > 0 {
+        let told = match others {
+            1 => "1 more user expires within a week.".to_owned(),
+            _ => format!("{} more users expire within a week.", text::count(others)),
+        };
         problems.push(Problem {
             key: "problem expires".to_owned(),
             kind: "warn",
-            told: format!("{} more users expire within a week.", soon.len() - LISTED),
-            link: "/users".to_owned(),
+            told,
+            link: "/users?status=expiring".to_owned(),
             action: "Users",
         });
     }
     problems
 }
 
-fn short_rsa_key(key: &SshHostKey) -> Option<Problem> {
-    let bits = key.rsa_bits.filter(|bits| *bits < GOOD_RSA_BITS)?;
+fn weak_key(key: &SshHostKey) -> Option<Problem> {
+    let weakness = key.weakness.as_ref()?;
+    let kind = kind_of(key);
     Some(Problem {
         key: format!("problem key {}", key.fingerprint),
-        kind: "warn",
+        kind: if weakness.grade == "broken" { "bad" } else { "warn" },
         told: format!(
-            "The RSA host key {} has {bits} bits; {GOOD_RSA_BITS} are the least for new keys. \
-             Replacing it changes what clients know the server by.",
-            text::visible(&key.path)
+            "The host key {} ({kind}) is {}: {}. Replacing it changes what clients know the \
+             server by.",
+            text::visible(&key.path),
+            weakness.grade,
+            weakness.reason
         ),
-        ..Problem::default()
+        link: "/status".to_owned(),
+        action: "Status",
     })
 }
 
-fn host_key(key: &SshHostKey) -> HostKeyFacts {
-    let kind = match (key.rsa_bits, key.algorithms.first()) {
+/// Those that are merely weak are for old clients, and stand on the page of the status;
+/// of host keys it was told.
+fn broken_algorithms(weak: &[WeakAlgorithm]) -> Option<Problem> {
+    let broken = weak.iter().filter(|one| one.weakness.grade == "broken");
+    let names: Vec<&str> =
+        broken.filter(|one| one.purpose != "host_key").map(|one| one.name.as_str()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    Some(Problem {
+        key: "problem algorithms".to_owned(),
+        kind: "warn",
+        told: format!(
+            "SSH offers what is broken: {}. Take it out of the configuration, unless an old \
+             client needs it.",
+            names.join(", ")
+        ),
+        link: "/status#algorithms".to_owned(),
+        action: "Status",
+    })
+}
+
+/// Type and size of a host key.
+fn kind_of(key: &SshHostKey) -> String {
+    match (key.rsa_bits, key.algorithms.first()) {
         (Some(bits), _) => format!("RSA, {bits} bits"),
-        (None, Some(name)) => name.clone(),
+        (None, Some(name)) => key_type(name).to_owned(),
         (None, None) => "not offered".to_owned(),
-    };
-    HostKeyFacts { kind, fingerprint: key.fingerprint.clone(), made_unix_ms: key.made_unix_ms }
+    }
+}
+
+/// The type of a key by the algorithm that signs with it.
+pub fn key_type(algorithm: &str) -> &str {
+    match algorithm {
+        "ssh-ed25519" => "Ed25519",
+        "ecdsa-sha2-nistp256" => "ECDSA, P-256",
+        "ecdsa-sha2-nistp384" => "ECDSA, P-384",
+        "ecdsa-sha2-nistp521" => "ECDSA, P-521",
+        other => other,
+    }
+}
+
+fn host_key(key: &SshHostKey) -> HostKeyFacts {
+    HostKeyFacts {
+        kind: kind_of(key),
+        fingerprint: key.fingerprint.clone(),
+        modified_at: key.modified_at,
+        weakness: key.weakness.as_ref().map_or("", |weakness| weakness.grade),
+    }
+}
+
+impl Checkup {
+    /// Who uses most storage.
+    pub fn largest(&self) -> Vec<LargestUser> {
+        let largest = self.accounts.iter().flat_map(|accounts| &accounts.largest);
+        largest
+            .map(|quota| LargestUser {
+                username: quota.username.clone(),
+                used: u64::try_from(quota.used_quota_size).unwrap_or(0),
+                percent: quota.fullness().map(|full| full.percent),
+            })
+            .collect()
+    }
 }
 
 /// Passwords and sessions in the clear for who can listen on the network.
@@ -296,98 +379,147 @@ fn is_reachable(local: &str) -> Option<&str> {
     Some(local).filter(|_| !address.ip().to_canonical().is_loopback())
 }
 
-/// Whether the disk with the server's own data is nearly full.
-fn low_disk(data: &Path) -> Option<Problem> {
-    let folder = data.ancestors().find(|folder| folder.is_dir())?;
-    let (free, total) = disk_room(folder)?;
-    disk_problem(&folder.display().to_string(), free, total)
+/// What is kept in a place, by the setting that names it.
+pub fn held(setting: &str) -> &str {
+    match setting {
+        "data_provider.users_base_dir" => "users' files",
+        "data_provider.name" => "data provider",
+        "data_provider.backups_path" => "backups",
+        "common.temp_path" => "uploads in progress",
+        "log-file-path" => "log",
+        other => other,
+    }
 }
 
-fn disk_problem(folder: &str, free: u64, total: u64) -> Option<Problem> {
-    let percent = (u128::from(free) * 100).checked_div(u128::from(total))?;
-    let percent = u64::try_from(percent).unwrap_or(100);
-    (percent < LOW_DISK_PERCENT).then(|| Problem {
-        key: "problem disk".to_owned(),
-        kind: if percent < BAD_DISK_PERCENT { "bad" } else { "warn" },
-        told: format!(
-            "The disk with {folder} has {} left, {percent}%. Backups and the data provider \
-             need room there.",
-            text::bytes(free)
-        ),
-        ..Problem::default()
+fn holds(disk: &DiskStatus) -> String {
+    let held: Vec<&str> = disk.places.iter().map(|place| held(&place.setting)).collect();
+    held.join(", ")
+}
+
+fn disk_facts(disk: &DiskStatus) -> DiskFacts {
+    DiskFacts {
+        holds: holds(disk),
+        total: disk.total,
+        free: disk.free,
+        used_percent: 100 - disk.free_percent().min(100),
+        kind: disk_kind(disk.state),
+        error: disk.error.clone(),
+    }
+}
+
+/// How a state of a disk looks.
+pub fn disk_kind(state: DiskState) -> &'static str {
+    match state {
+        DiskState::Ok => "",
+        DiskState::Low => "warn",
+        DiskState::VeryLow => "bad",
+        DiskState::Unknown => "off",
+    }
+}
+
+fn disk_problem(disk: &DiskStatus) -> Option<Problem> {
+    let path = disk.places.first().map_or("", |place| place.path.as_str());
+    let what = format!("The disk with {} ({})", text::visible(path), holds(disk));
+    let told = match disk.state {
+        DiskState::Ok => return None,
+        DiskState::Unknown => format!("{what}: {}.", disk.error),
+        DiskState::Low | DiskState::VeryLow => {
+            format!("{what} has {} left, {}%.", text::bytes(disk.free), disk.free_percent())
+        }
+    };
+    Some(Problem {
+        key: format!("problem disk {path}"),
+        kind: if disk.state == DiskState::VeryLow { "bad" } else { "warn" },
+        told,
+        link: "/status#disks".to_owned(),
+        action: "Status",
     })
-}
-
-/// Bytes that may still be written, and the size of the file system.
-#[cfg(unix)]
-fn disk_room(folder: &Path) -> Option<(u64, u64)> {
-    let room = rustix::fs::statvfs(folder).ok()?;
-    Some((room.f_bavail.saturating_mul(room.f_frsize), room.f_blocks.saturating_mul(room.f_frsize)))
-}
-
-#[cfg(not(unix))]
-fn disk_room(_folder: &Path) -> Option<(u64, u64)> {
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn user(username: &str, used: i64, limit: i64, expires: i64) -> User {
-        User {
+    fn quota(username: &str, used: (i64, i64), limits: (i64, i64)) -> UserQuota {
+        UserQuota {
             username: username.to_owned(),
-            status: 1,
-            used_quota_size: used,
-            quota_size: limit,
-            expiration_date: expires,
-            ..User::default()
+            quota_size: limits.0,
+            quota_files: limits.1,
+            used_quota_size: used.0,
+            used_quota_files: used.1,
         }
     }
 
     #[test]
-    fn accounts_are_told_of_when_they_are_nearly_full_or_expire_soon() {
-        let mut facts = AccountFacts::default();
-        let day = 24 * 60 * 60 * 1_000;
-        for user in [
-            user("roomy", 89, 100, 0),
-            user("full", 90, 100, 0),
-            user("over", 150, 100, 0),
-            user("unlimited", 1_000, 0, 0),
-            user("soon", 0, 0, 1_000 * day + SOON_MS),
-            user("later", 0, 0, 1_000 * day + SOON_MS + 1),
-            user("over already", 0, 0, 5),
-            User { status: 0, ..user("off", 100, 100, 1_000 * day + 1) },
+    fn full_quotas_are_told_with_what_is_full() {
+        for (quota, told) in [
+            (quota("a", (95, 0), (100, 0)), "User a has used 95% of 100 B."),
+            (quota("b", (95, 4), (100, 4)), "User b has used 100% of 4 files."),
+            (quota("c", (0, 1), (100, 1)), "User c has used 100% of 1 file."),
+            (quota("d\u{202e}", (95, 0), (100, 0)), "User d⟨U+202E⟩ has used 95% of 100 B."),
         ] {
-            facts.count(&user, 1_000 * day);
+            assert_eq!(full_quota(&quota).told, told);
         }
-        assert_eq!((facts.users, facts.disabled, facts.used), (8, 1, 1_429));
-        let names: Vec<&str> = facts.nearly_full.iter().map(|(name, ..)| name.as_str()).collect();
-        assert_eq!(names, ["full", "over"]);
-        let names: Vec<&str> = facts.expiring.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["soon"]);
-        assert_eq!(full_quotas(&facts)[0].told, "User full has used 90% of 100 B.");
     }
 
     #[test]
     fn many_problems_of_a_kind_are_counted_not_listed() {
-        let nearly_full = (0..7).map(|number| (format!("user{number}"), 95, 100)).collect();
-        let facts = AccountFacts { nearly_full, ..AccountFacts::default() };
-        let problems = full_quotas(&facts);
-        assert_eq!(problems.len(), LISTED + 1);
-        assert_eq!(problems[LISTED].told, "4 more users have nearly used up their quota.");
+        let summary = |near_quota: u64| UsersSummary {
+            near_quota,
+            nearly_full: (0..near_quota.min(5))
+                .map(|number| quota(&format!("user{number}"), (95, 0), (100, 0)))
+                .collect(),
+            ..UsersSummary::default()
+        };
+        for (users, problems, last) in [
+            (0, 0, None),
+            (3, 3, Some("User user2 has used 95% of 100 B.")),
+            (4, 4, Some("1 more user has nearly used up the quota.")),
+            (1_203, 4, Some("1,200 more users have nearly used up their quota.")),
+        ] {
+            let found = full_quotas(&summary(users));
+            assert_eq!(found.len(), problems);
+            assert_eq!(found.last().map(|problem| problem.told.as_str()), last);
+        }
     }
 
     #[test]
-    fn a_disk_is_told_of_below_a_tenth() {
-        for (free, total, kind) in [
-            (10, 100, None),
-            (9, 100, Some("warn")),
-            (3, 100, Some("warn")),
-            (2, 100, Some("bad")),
-            (0, 0, None),
+    fn a_disk_is_told_of_when_it_is_nearly_full_or_silent() {
+        let disk = |state, free| DiskStatus {
+            places: vec![crate::web::disks::DiskPlace {
+                setting: "log-file-path".to_owned(),
+                path: "/srv".to_owned(),
+            }],
+            total: 1_000,
+            free,
+            state,
+            error: "no answer".to_owned(),
+        };
+        let told = |state, free| disk_problem(&disk(state, free)).map(|p| (p.kind, p.told));
+        assert_eq!(told(DiskState::Ok, 500), None);
+        for (state, kind, want) in [
+            (DiskState::Low, "warn", "The disk with /srv (log) has 40 B left, 4%."),
+            (DiskState::VeryLow, "bad", "The disk with /srv (log) has 40 B left, 4%."),
+            (DiskState::Unknown, "warn", "The disk with /srv (log): no answer."),
         ] {
-            assert_eq!(disk_problem("/srv", free, total).map(|problem| problem.kind), kind);
+            assert_eq!(told(state, 40), Some((kind, want.to_owned())));
+        }
+    }
+
+    #[test]
+    fn certificates_are_told_of_before_they_end() {
+        let day = 24 * 60 * 60 * 1_000;
+        let told = |state, days: i64| {
+            let until = now_unix_ms() + days * day + 60_000;
+            ending(String::new(), "It", state, Some(until)).map(|p| (p.kind, p.told))
+        };
+        assert_eq!(told(CertificateState::Ok, 90), None);
+        for (state, days, kind, want) in [
+            (CertificateState::ExpiresSoon, 20, "warn", "It expires in 20 days."),
+            (CertificateState::ExpiresVerySoon, 3, "bad", "It expires in 3 days."),
+            (CertificateState::Expired, -3, "bad", "It expired 2 days ago: clients refuse it."),
+        ] {
+            assert_eq!(told(state, days), Some((kind, want.to_owned())));
         }
     }
 
@@ -406,10 +538,23 @@ mod tests {
     }
 
     #[test]
-    fn short_rsa_keys_are_told_of() {
-        let key = |rsa_bits| SshHostKey { rsa_bits, ..SshHostKey::default() };
-        assert!(short_rsa_key(&key(Some(2_048))).is_some());
-        assert!(short_rsa_key(&key(Some(3_072))).is_none());
-        assert!(short_rsa_key(&key(None)).is_none());
+    fn weak_keys_and_broken_algorithms_are_told_of() {
+        let weakness = |grade| crate::web::api::status::Weakness { grade, reason: "it is" };
+        let key = |weakness| SshHostKey { weakness, ..SshHostKey::default() };
+        assert_eq!(weak_key(&key(None)), None);
+        for (grade, kind) in [("weak", "warn"), ("broken", "bad")] {
+            let problem = weak_key(&key(Some(weakness(grade)))).expect("a problem");
+            assert!(problem.kind == kind && problem.told.contains("it is."), "{}", problem.told);
+        }
+        let algorithm = |purpose, name: &str, grade| WeakAlgorithm {
+            purpose,
+            name: name.to_owned(),
+            weakness: weakness(grade),
+        };
+        let only_weak = [algorithm("mac", "a", "weak"), algorithm("host_key", "b", "broken")];
+        assert_eq!(broken_algorithms(&only_weak), None);
+        let broken = [algorithm("mac", "c", "broken"), algorithm("kex", "d", "broken")];
+        let told = broken_algorithms(&broken).expect("a problem").told;
+        assert!(told.contains("broken: c, d."), "{told}");
     }
 }

@@ -172,6 +172,8 @@ pub async fn page(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {
         "shown": shown,
         "services": checkup.services,
         "host_keys": checkup.host_keys,
+        "disks": checkup.disks,
+        "largest": checkup.largest(),
         "accounts": checkup.accounts,
         "beginning": beginning(&signed, checkup),
     });

@@ -1,12 +1,16 @@
 //! What runs here, and is it sound?
 
 use actix_web::HttpResponse;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::web::api::status::current;
+use super::checkup::{disk_kind, held, key_type};
+use crate::web::api::status::{ServicesStatus, SshServiceStatus, WeakAlgorithm, current};
 use crate::web::auth::ViewStatus;
+use crate::web::disks::DiskStatus;
 use crate::web::pages::error::PageError;
 use crate::web::pages::signed::Signed;
+use crate::web::pages::text;
+use crate::web::validity::CertificateState;
 
 pub async fn page(signed: Signed<ViewStatus>) -> Result<HttpResponse, PageError> {
     let services = signed.services();
@@ -15,19 +19,74 @@ pub async fn page(signed: Signed<ViewStatus>) -> Result<HttpResponse, PageError>
     let content = json!({
         "status": status,
         "version": services.version,
-        "uptime_secs": services.started.elapsed().as_secs(),
         "sessions": sessions,
-        "open_files": open_files(),
+        "algorithms": algorithms(&status.ssh),
+        "weak": status.ssh.weak_algorithms,
+        "key_types": status.ssh.host_keys.iter().map(|key| match key.rsa_bits {
+            Some(bits) => format!("RSA, {bits} bits"),
+            None => key.algorithms.first().map_or("Not offered", |name| key_type(name)).to_owned(),
+        }).collect::<Vec<_>>(),
+        "disks": status.disks.iter().map(disk).collect::<Vec<_>>(),
+        "remarks": remarks(&status),
     });
     signed.page("admin/status.html", "status", "Status", content).await
 }
 
-/// The open files of this process and the most it may have, where the system tells.
-fn open_files() -> Option<(usize, u64)> {
-    let open = std::fs::read_dir("/proc/self/fd").ok()?.count();
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-    let most = line["Max open files".len()..].split_whitespace().next()?;
-    // "unlimited" has no number, and then there is nothing to compare with.
-    Some((open, most.parse().ok()?))
+/// The kinds of algorithms with their names; those that are weak say so.
+fn algorithms(ssh: &SshServiceStatus) -> Value {
+    let kinds = [
+        ("Key exchange", "kex", &ssh.kex_algorithms),
+        ("Ciphers", "cipher", &ssh.ciphers),
+        ("MACs", "mac", &ssh.macs),
+        ("Users\u{2019} keys", "public_key", &ssh.public_key_algorithms),
+    ];
+    let kind = |(label, purpose, names): (&str, &str, &Vec<String>)| {
+        let grade = |name: &String| {
+            let is = |weak: &&WeakAlgorithm| weak.purpose == purpose && weak.name == *name;
+            ssh.weak_algorithms.iter().find(is).map_or("", |weak| weak.weakness.grade)
+        };
+        let names: Vec<Value> =
+            names.iter().map(|name| json!({ "name": name, "grade": grade(name) })).collect();
+        json!({ "label": label, "names": names })
+    };
+    kinds.into_iter().map(kind).collect()
+}
+
+fn disk(disk: &DiskStatus) -> Value {
+    let place = |place: &crate::web::disks::DiskPlace| json!({ "held": held(&place.setting), "setting": place.setting, "path": place.path });
+    json!({
+        "places": disk.places.iter().map(place).collect::<Vec<_>>(),
+        "total": disk.total,
+        "free": disk.free,
+        "free_percent": disk.free_percent(),
+        "used_percent": 100 - disk.free_percent().min(100),
+        "kind": disk_kind(disk.state),
+        "error": disk.error,
+    })
+}
+
+/// What the first line says besides that everything runs: text and where it leads.
+fn remarks(status: &ServicesStatus) -> Value {
+    let ssh = &status.ssh;
+    let keys = ssh.host_keys.iter().filter(|key| key.weakness.is_some()).count();
+    let algorithms = ssh.weak_algorithms.iter().filter(|one| one.purpose != "host_key").count();
+    let disks = status.disks.iter().filter(|disk| disk_kind(disk.state) != "").count();
+    let https = status.http.bindings.iter().chain(&status.telemetry.bindings);
+    let states = https.filter_map(|binding| binding.certificate.as_ref().map(|one| one.state));
+    let certificates = states
+        .chain(ssh.host_certificates.iter().map(|certificate| certificate.state))
+        .filter(|state| *state != CertificateState::Ok)
+        .count();
+    [
+        (keys, "weak host key", "weak host keys", "#host-keys"),
+        (algorithms, "weak algorithm", "weak algorithms", "#algorithms"),
+        (certificates, "certificate to renew", "certificates to renew", "#certificates"),
+        (disks, "disk to look at", "disks to look at", "#disks"),
+    ]
+    .into_iter()
+    .filter(|(count, ..)| *count > 0)
+    .map(|(count, one, many, link)| {
+        json!({ "told": text::plural(count as u64, one, many), "link": link })
+    })
+    .collect()
 }

@@ -15,6 +15,7 @@ pub mod quotas;
 pub mod roles;
 pub mod second_factor;
 pub mod status;
+pub mod summary;
 pub mod tokens;
 pub mod users;
 pub mod version;

@@ -10,12 +10,15 @@ use utoipa::{IntoParams, ToSchema};
 use crate::config::TrackQuota;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{QuotaUsage, TransferQuotaUsage};
+use crate::web::accounts::UserQuota;
 use crate::web::api::found;
 use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, Right, ScanQuotas};
+use crate::web::auth::{Admin, Right, ScanQuotas, ViewUsers};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
+use crate::web::paging::PagingQuery;
 use crate::web::response::{ApiResponse, done, ok};
+use crate::web::user_query::UserListQuery;
 
 /// A running scan of a user's files.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,6 +56,36 @@ pub struct FolderQuotaScan {
     pub start_time: u64,
     #[serde(flatten)]
     pub progress: ScanProgress,
+}
+
+/// The quotas of users as they count in sessions, with what they use: of those that the
+/// caller may see and that the filter finds.
+#[utoipa::path(
+    get,
+    path = "/api/v2/quotas/users",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    params(PagingQuery, UserListQuery),
+    responses(
+        (status = 200, description = "The quotas; X-Total-Count has the number on all pages",
+            body = [UserQuota]),
+        (status = 400, description = "A parameter is wrong", body = ApiResponse),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission view_users is missing", body = ApiResponse),
+    )
+)]
+pub async fn list_user_quotas(
+    admin: Admin<ViewUsers>,
+    binding: Data<Binding>,
+    paging: Query<PagingQuery>,
+    query: Query<UserListQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (page, query) = (paging.page()?, query.checked()?);
+    let services = &binding.services;
+    services.store_settled_usage().await;
+    let (users, total) = services.users_of(&admin).find_with_quotas(query, page.into()).await?;
+    let quotas: Vec<UserQuota> = users.into_iter().map(|(_, quota)| quota).collect();
+    Ok(HttpResponse::Ok().insert_header(("X-Total-Count", total.to_string())).json(quotas))
 }
 
 /// The running scans of users that the caller may see.

@@ -1,15 +1,22 @@
 //! Which services run, and how they are set.
 
+use std::sync::PoisonError;
+use std::time::Instant;
+
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::model::timestamp::now_unix_ms;
 use crate::web::api::second_factor::TotpKind;
-use crate::web::app::{Binding, Services};
+use crate::web::app::{Binding, HttpListener, Serves, Services};
 use crate::web::auth::{Admin, ViewStatus};
+use crate::web::disks::DiskStatus;
 use crate::web::health;
 use crate::web::response::ApiResponse;
+use crate::web::tls::Certificate;
+use crate::web::validity::CertificateState;
 
 /// The state of every service.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -22,6 +29,12 @@ pub struct ServicesStatus {
     pub mfa: MfaStatus,
     pub allow_list: Activity,
     pub rate_limiters: RateLimitersStatus,
+    /// REST API and web pages.
+    pub http: HttpServiceStatus,
+    pub telemetry: HttpServiceStatus,
+    /// The file systems on which the server keeps things.
+    pub disks: Vec<DiskStatus>,
+    pub process: ProcessStatus,
 }
 
 /// The SSH server: SFTP, SCP and SSH commands.
@@ -39,6 +52,47 @@ pub struct SshServiceStatus {
     pub macs: Vec<String>,
     pub kex_algorithms: Vec<String>,
     pub ciphers: Vec<String>,
+    /// Which of all these algorithms are weak, as ssh-audit sees it.
+    pub weak_algorithms: Vec<WeakAlgorithm>,
+    pub host_certificates: Vec<SshHostCertificate>,
+}
+
+/// Why something is weak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Weakness {
+    /// `weak`, or `broken` if nothing but the need of an old client speaks for it.
+    pub grade: &'static str,
+    /// The end of a sentence.
+    pub reason: &'static str,
+}
+
+/// An algorithm that is offered or accepted although it is weak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WeakAlgorithm {
+    /// `kex`, `cipher`, `mac`, `host_key` or `public_key`.
+    pub purpose: &'static str,
+    pub name: String,
+    #[serde(flatten)]
+    pub weakness: Weakness,
+}
+
+/// A certificate of a host key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SSHHostCertificate)]
+pub struct SshHostCertificate {
+    pub path: String,
+    /// What its authority calls it.
+    pub key_id: String,
+    /// The host names it is for; empty for all.
+    pub principals: Vec<String>,
+    /// Of the key that it certifies.
+    pub fingerprint: String,
+    /// Unix milliseconds.
+    pub valid_from: i64,
+    /// Unix milliseconds; absent if it has no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<i64>,
+    pub state: CertificateState,
 }
 
 /// One address the SSH server listens on.
@@ -62,12 +116,91 @@ pub struct SshHostKey {
     pub fingerprint: String,
     /// The signature algorithms offered with it.
     pub algorithms: Vec<String>,
-    /// How long an RSA key is.
-    #[serde(skip)]
+    /// How long it is; for RSA keys only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rsa_bits: Option<u32>,
     /// When its file was last written, if that is known; Unix milliseconds.
-    #[serde(skip)]
-    pub made_unix_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified_at: Option<i64>,
+    /// Absent if nothing is known against the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weakness: Option<Weakness>,
+}
+
+/// Servers that speak HTTP.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[schema(as = HTTPServiceStatus)]
+pub struct HttpServiceStatus {
+    pub is_active: bool,
+    pub bindings: Vec<HttpBinding>,
+}
+
+/// One address where HTTP is spoken.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = HTTPBinding)]
+pub struct HttpBinding {
+    /// An address, or the path of a Unix socket.
+    pub address: String,
+    /// 0 for a Unix socket.
+    pub port: u16,
+    pub enable_https: bool,
+    pub enable_rest_api: bool,
+    pub enable_web_admin: bool,
+    /// With HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<HttpCertificate>,
+}
+
+/// The certificate that is presented.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = HTTPCertificate)]
+pub struct HttpCertificate {
+    pub path: String,
+    /// Unix milliseconds; absent if it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<i64>,
+    /// Unix milliseconds; absent if it has no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<i64>,
+    pub state: CertificateState,
+}
+
+impl HttpCertificate {
+    fn of(certificate: &Certificate) -> Self {
+        let validity = certificate.validity();
+        Self {
+            path: certificate.file().display().to_string(),
+            valid_from: validity.map(|validity| validity.from),
+            valid_until: validity.and_then(|validity| validity.until),
+            state: validity
+                .map_or(CertificateState::Unknown, |validity| validity.state(now_unix_ms())),
+        }
+    }
+}
+
+/// The process of the server.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProcessStatus {
+    pub uptime_secs: u64,
+    /// Where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    /// How many it may have; absent if any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files_limit: Option<u64>,
+}
+
+impl ProcessStatus {
+    fn now(started: Instant) -> Self {
+        let open = std::fs::read_dir("/proc/self/fd").ok();
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        Self {
+            uptime_secs: started.elapsed().as_secs(),
+            open_files: open.and_then(|open| u64::try_from(open.count()).ok()),
+            open_files_limit: limit.and_then(|rest| rest.split_whitespace().next()?.parse().ok()),
+        }
+    }
 }
 
 /// A service that is not running.
@@ -144,5 +277,34 @@ pub async fn current(services: &Services) -> ServicesStatus {
         },
         allow_list: Activity::default(),
         rate_limiters: RateLimitersStatus::default(),
+        http: services.http_status(false),
+        telemetry: services.http_status(true),
+        disks: services.disks.look().await,
+        process: ProcessStatus::now(services.started),
+    }
+}
+
+impl Services {
+    /// Where telemetry is to be had, or everything else.
+    pub fn http_status(&self, of_telemetry: bool) -> HttpServiceStatus {
+        let listeners = self.http.read().unwrap_or_else(PoisonError::into_inner);
+        let binding = |listener: &HttpListener| {
+            let (has_api, has_pages) = match listener.serves {
+                Serves::Web { has_api, has_pages } => (has_api, has_pages),
+                Serves::Telemetry => (false, false),
+            };
+            HttpBinding {
+                address: listener.address.clone(),
+                port: listener.port,
+                enable_https: listener.certificate.is_some(),
+                enable_rest_api: has_api,
+                enable_web_admin: has_pages,
+                certificate: listener.certificate.as_deref().map(HttpCertificate::of),
+            }
+        };
+        let wanted =
+            listeners.iter().filter(|one| (one.serves == Serves::Telemetry) == of_telemetry);
+        let bindings: Vec<HttpBinding> = wanted.map(binding).collect();
+        HttpServiceStatus { is_active: !bindings.is_empty(), bindings }
     }
 }

@@ -1,7 +1,7 @@
 //! One server with an administrator, and a client that talks to it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use actix_web::body::to_bytes;
 use actix_web::http::Method;
@@ -19,15 +19,21 @@ use crate::config::{DataProviderConfig, HttpdConfig, TrackQuota};
 use crate::error::{Error, Result};
 use crate::logging::{self, Captured, Logging};
 use crate::metrics::Metrics;
+use crate::model::timestamp::now_unix_ms;
 use crate::model::{self, Folder, User};
 use crate::provider::Store;
 use crate::vfs::scans::{QuotaScanner, Scans};
 use crate::web::app::{self, Binding, ServiceFacts, Services};
+use crate::web::disks::Disks;
 use crate::web::edge::Edge;
 use crate::web::htpasswd::Door;
 use crate::web::pages::Pages;
 use crate::web::token::{Revocations, TokenIssuer};
-use crate::web::{SshBinding, SshHostKey, SshServiceStatus, VersionInfo};
+use crate::web::validity::CertificateState;
+use crate::web::{
+    SshBinding, SshHostCertificate, SshHostKey, SshServiceStatus, VersionInfo, WeakAlgorithm,
+    Weakness,
+};
 
 /// Where the client of the stories is, unless it says otherwise.
 pub const HERE: &str = "192.0.2.1:4000";
@@ -126,6 +132,8 @@ impl Server {
             backups_path: dir.path().join("backups"),
             facts: Arc::new(FixedFacts),
             scans,
+            disks: Disks::new(vec![("data_provider.backups_path", dir.path().join("backups"))]),
+            http: RwLock::default(),
             version: VersionInfo {
                 version: "1.2.3".to_owned(),
                 build_date: "2026-01-02T03:04:05Z".to_owned(),
@@ -352,11 +360,37 @@ impl ServiceFacts for FixedFacts {
                 port: 2022,
                 apply_proxy_config: true,
             }],
-            host_keys: vec![SshHostKey {
-                path: "id_ed25519".to_owned(),
+            host_keys: vec![
+                SshHostKey {
+                    path: "id_ed25519".to_owned(),
+                    fingerprint: "SHA256:abc".to_owned(),
+                    algorithms: vec!["ssh-ed25519".to_owned()],
+                    ..SshHostKey::default()
+                },
+                SshHostKey {
+                    path: "id_rsa".to_owned(),
+                    fingerprint: "SHA256:def".to_owned(),
+                    algorithms: vec!["rsa-sha2-512".to_owned()],
+                    rsa_bits: Some(2_048),
+                    modified_at: Some(1_000),
+                    weakness: Some(Weakness { grade: "weak", reason: "it is short" }),
+                },
+            ],
+            host_certificates: vec![SshHostCertificate {
+                path: "id_ed25519-cert.pub".to_owned(),
+                key_id: "host".to_owned(),
+                principals: vec!["files.example.com".to_owned()],
                 fingerprint: "SHA256:abc".to_owned(),
-                algorithms: vec!["ssh-ed25519".to_owned()],
-                ..SshHostKey::default()
+                valid_from: 0,
+                valid_until: Some(now_unix_ms() + 60_000),
+                state: CertificateState::ExpiresVerySoon,
+            }],
+            macs: vec!["hmac-sha1".to_owned()],
+            ciphers: vec!["aes128-ctr".to_owned()],
+            weak_algorithms: vec![WeakAlgorithm {
+                purpose: "mac",
+                name: "hmac-sha1".to_owned(),
+                weakness: Weakness { grade: "broken", reason: "it relies on SHA-1" },
             }],
             ssh_commands: vec!["md5sum".to_owned()],
             ..SshServiceStatus::default()

@@ -93,6 +93,11 @@ impl Enabled {
         Self(if names.iter().any(|name| name == "*") { all() } else { names.to_vec() })
     }
 
+    /// Their names, in the order of the configuration.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
     /// What a client's command line asks for.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use super::tabs::{self, Tab, network, permissions, sign_in};
 use super::{effective, list, path_of};
 use crate::model::{AdminPermission, Password, User};
 use crate::provider::Page;
+use crate::web::accounts::UserQuota;
 use crate::web::auth::{EditUsers, Right, ViewUsers};
 use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
@@ -85,6 +86,9 @@ async fn show<R: Right>(
             })
             .collect(),
     };
+    let visible = signed.services().users_of(&signed.admin);
+    let limits = visible.limits_of(std::slice::from_ref(user)).await?;
+    let limits = limits.first().copied().unwrap_or_default();
     let content = json!({
         "user": about(user, &path_of(&signed.request, &user.username)),
         "tab": tab.key(),
@@ -105,7 +109,7 @@ async fn show<R: Right>(
         "inherited": effective::by_setting(&inherited),
         "effective": effective::facts(&inherited),
         "left_out": inherited.last().map(|stage| stage.left_out.clone()).unwrap_or_default(),
-        "quota": list::quota(user),
+        "quota": list::quota(user, &UserQuota::of(user, limits)),
         "group_names": super::create::group_names(signed).await?,
         "folder_names": folder_names(signed).await?,
         "more": shown.more,

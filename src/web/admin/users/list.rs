@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::model::timestamp::now_unix_ms;
 use crate::model::{AdminPermission, GroupMapping, User};
 use crate::provider::Page;
+use crate::web::accounts::UserQuota;
 use crate::web::admin::users::{list_path, path_of};
 use crate::web::auth::{Right, ViewUsers};
 use crate::web::error::ApiError;
@@ -187,9 +188,12 @@ pub async fn page(
     let services = signed.services();
     services.store_settled_usage().await;
     let visible = services.users_of(&signed.admin);
-    let (users, total) = visible.find(view.query().checked()?, view.page_wanted()?).await?;
-    let rows: Vec<Value> =
-        users.iter().map(|user| row(user, path_of(&signed.request, &user.username))).collect();
+    let (users, total) =
+        visible.find_with_quotas(view.query().checked()?, view.page_wanted()?).await?;
+    let rows: Vec<Value> = users
+        .iter()
+        .map(|(user, quota)| row(user, quota, path_of(&signed.request, &user.username)))
+        .collect();
     let per = u64::from(view.per);
     let first = u64::from(view.page - 1) * per;
     let may = |permission| signed.admin.may(permission);
@@ -238,7 +242,7 @@ async fn first_line<R: Right>(signed: &Signed<R>, view: &View) -> Result<Value, 
 }
 
 /// What the list says of a user.
-fn row(user: &User, path: String) -> Value {
+fn row(user: &User, used: &UserQuota, path: String) -> Value {
     let now = now_unix_ms();
     let week = now.saturating_add(7 * 24 * 60 * 60 * 1000);
     let expires = user.expiration_date;
@@ -251,7 +255,7 @@ fn row(user: &User, path: String) -> Value {
         "role": user.role,
         "state": state(user),
         "groups": main.map(|group| group.name.as_str()).collect::<Vec<_>>().join(", "),
-        "quota": quota(user),
+        "quota": quota(user, used),
         "last_login": user.last_login,
         "created_at": user.created_at,
         "expires": expires,
@@ -274,25 +278,28 @@ pub fn state(user: &User) -> Value {
     json!({ "kind": kind, "words": words })
 }
 
-/// How much of the quota is used; the fuller of size and files.
-pub fn quota(user: &User) -> Value {
+/// How much of the quota that holds is used; the fuller of size and files.
+pub fn quota(user: &User, used: &UserQuota) -> Value {
     let at_least_0 = |value: i64| u64::try_from(value).unwrap_or(0);
-    let percent =
-        |used: u64, limit: Option<u64>| limit.map(|limit| used.saturating_mul(100) / limit.max(1));
-    let (size, files) = (at_least_0(user.used_quota_size), at_least_0(user.used_quota_files));
-    let by_size = percent(size, user.size_limit());
-    let by_files = percent(files, user.files_limit());
-    let fullest = by_size.max(by_files);
+    let limit = |value: i64| Some(at_least_0(value)).filter(|limit| *limit > 0);
+    let fullness = used.fullness();
+    let is_by_files = fullness.is_some_and(|fullness| fullness.is_by_files);
+    let is_inherited = match is_by_files {
+        true => used.quota_files != user.quota_files,
+        false => used.quota_size != user.quota_size,
+    };
+    let percent = fullness.map(|fullness| fullness.percent);
     json!({
-        "size": size,
-        "files": files,
-        "size_limit": user.size_limit(),
-        "size_limit_text": limit_text(user.quota_size),
-        "files_limit": user.files_limit(),
-        "is_by_files": by_files > by_size,
-        "percent": fullest,
-        "shown": fullest.unwrap_or(0).min(100),
-        "kind": match fullest {
+        "size": at_least_0(used.used_quota_size),
+        "files": at_least_0(used.used_quota_files),
+        "size_limit": limit(used.quota_size),
+        "size_limit_text": limit_text(used.quota_size),
+        "files_limit": limit(used.quota_files),
+        "is_by_files": is_by_files,
+        "of_group": user.primary_group().filter(|_| is_inherited),
+        "percent": percent,
+        "shown": percent.unwrap_or(0).min(100),
+        "kind": match percent {
             Some(95..) => "bad",
             Some(80..) => "warn",
             _ => "",
@@ -342,19 +349,27 @@ mod tests {
 
     #[test]
     fn the_quota_that_is_fuller_is_told() {
-        let user = |size: i64, files: i64| User {
-            quota_size: 1_000,
-            quota_files: 10,
-            used_quota_size: size,
-            used_quota_files: files,
-            ..User::default()
+        let shown = |size: i64, files: i64| {
+            let user = User {
+                groups: vec![GroupMapping { name: "g".to_owned(), kind: GroupMapping::PRIMARY }],
+                quota_files: 10,
+                used_quota_size: size,
+                used_quota_files: files,
+                ..User::default()
+            };
+            quota(&user, &UserQuota::of(&user, (1_000, 10)))
         };
         for (size, files, percent, kind) in
             [(0, 0, 0, ""), (800, 1, 80, "warn"), (10, 10, 100, "bad"), (5_000, 0, 500, "bad")]
         {
-            let quota = quota(&user(size, files));
+            let quota = shown(size, files);
             assert_eq!((quota["percent"].as_u64(), &quota["kind"]), (Some(percent), &json!(kind)));
         }
-        assert_eq!(quota(&User::default())["percent"], Value::Null);
+        // The size is the group's, the number of files the own.
+        assert_eq!(shown(800, 1)["of_group"], json!("g"));
+        assert_eq!(shown(10, 10)["of_group"], Value::Null);
+        let unlimited = User::default();
+        let quota = quota(&unlimited, &UserQuota::of(&unlimited, (0, 0)));
+        assert_eq!(quota["percent"], Value::Null);
     }
 }
