@@ -97,8 +97,10 @@ pub fn of_algorithm(purpose: Purpose, name: &str) -> Option<(Grade, &'static str
 /// How weak an RSA key of this many bits is, and why.
 pub fn of_rsa_key(bits: u32) -> Option<(Grade, &'static str)> {
     match bits {
-        ..2_048 => Some((Grade::Broken, "RSA keys below 2048 bits can be broken")),
-        ..3_072 => Some((Grade::Weak, "RSA keys below 3072 bits have about 112 bits of security")),
+        0..2_048 => Some((Grade::Broken, "RSA keys below 2048 bits can be broken")),
+        2_048..3_072 => {
+            Some((Grade::Weak, "RSA keys below 3072 bits have about 112 bits of security"))
+        }
         _ => None,
     }
 }

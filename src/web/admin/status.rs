@@ -21,7 +21,9 @@ pub async fn page(signed: Signed<ViewStatus>) -> Result<HttpResponse, PageError>
         "version": services.version,
         "sessions": sessions,
         "algorithms": algorithms(&status.ssh),
-        "weak": status.ssh.weak_algorithms,
+        // Of host keys it stands with the key.
+        "weak": status.ssh.weak_algorithms.iter()
+            .filter(|one| one.purpose != "host_key").collect::<Vec<_>>(),
         "key_types": status.ssh.host_keys.iter().map(|key| match key.rsa_bits {
             Some(bits) => format!("RSA, {bits} bits"),
             None => key.algorithms.first().map_or("Not offered", |name| key_type(name)).to_owned(),
@@ -70,7 +72,7 @@ fn remarks(status: &ServicesStatus) -> Value {
     let ssh = &status.ssh;
     let keys = ssh.host_keys.iter().filter(|key| key.weakness.is_some()).count();
     let algorithms = ssh.weak_algorithms.iter().filter(|one| one.purpose != "host_key").count();
-    let disks = status.disks.iter().filter(|disk| disk_kind(disk.state) != "").count();
+    let disks = status.disks.iter().filter(|disk| !disk_kind(disk.state).is_empty()).count();
     let https = status.http.bindings.iter().chain(&status.telemetry.bindings);
     let states = https.filter_map(|binding| binding.certificate.as_ref().map(|one| one.state));
     let certificates = states
