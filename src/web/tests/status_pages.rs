@@ -149,7 +149,7 @@ async fn quotas_that_a_group_gives_count_in_list_overview_and_rest() {
         assert!(list.text.contains(shown), "{shown} in {}", list.text);
     }
     let user = browser.get("/web/admin/users/ann?tab=limits").await;
-    assert!(user.text.contains("95 % of the quota"), "{}", user.text);
+    assert!(user.text.contains("95% of the quota"), "{}", user.text);
 }
 
 #[actix_web::test]
