@@ -30,6 +30,7 @@ use crate::hooks::{HttpClient, KeyboardHook, Programs};
 use crate::logging::{self, LogControl, Logging};
 use crate::metrics::Metrics;
 use crate::protocol::listener::proxy::ProxyPolicy;
+use crate::protocol::listener::rate_limits::RateLimits;
 use crate::protocol::ssh;
 use crate::protocol::ssh::server::{BindRequest, Parts, Service};
 use crate::provider::backup::{self, LoadMode};
@@ -258,6 +259,7 @@ struct Core {
     actors: Actors,
     vfs: VfsServices,
     scans: Scans,
+    rate_limits: Arc<RateLimits>,
     metrics: Arc<Metrics>,
     log: slog::Logger,
     /// None when nothing is logged.
@@ -319,10 +321,11 @@ impl Core {
             tokio::runtime::Handle::current(),
             &log,
         );
+        let rate_limits = Arc::new(RateLimits::from_config(&common.rate_limiters)?);
         let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"))
             .with_clock(common.tz.clock())
             .with_one_time(OneTimePasswords::new(&config.mfa));
-        Ok(Self { store, login, actors, vfs, scans, metrics, log, log_control, stop })
+        Ok(Self { store, login, actors, vfs, scans, rate_limits, metrics, log, log_control, stop })
     }
 
     fn start_ssh(
@@ -345,6 +348,7 @@ impl Core {
             login: self.login.clone(),
             keyboard_hook,
             vfs: self.vfs.clone(),
+            rate_limits: self.rate_limits.clone(),
             metrics: self.metrics.clone(),
             log: self.log.clone(),
         };
@@ -376,6 +380,7 @@ impl Core {
             log_control: self.log_control.clone(),
             track_quota: config.data_provider.track_quota,
             backups_path: config_dir.resolve(&config.data_provider.backups_path),
+            rate_limits: self.rate_limits.clone(),
             facts: Arc::new(facts::Facts::new(ssh)),
             scans: self.scans.clone(),
             disks: web::Disks::new(places(config, config_dir, self.log_control.as_ref())),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::rate_limiter::{self, RateLimiterConfig};
 use super::setting::{Report, Setting, integer_choice, section, word_choice};
 use super::tree::{Content, Node};
 use crate::model::{Clock, network};
@@ -51,6 +52,10 @@ section! {
 
         /// Most client connections at a time from one IP address. 0 sets no limit.
         pub max_per_host_connections: u32 = 20;
+
+        /// How often clients may connect or ask. Every element is one limiter; all that are for a
+        /// protocol apply to it. Those per address are asked before those for everybody.
+        pub rate_limiters: Vec<RateLimiterConfig> = Vec::new(), check rate_limiter::check_all;
 
         /// File mode creation mask of the process, as an octal string such as "0022". Empty keeps
         /// the inherited one. Unix only.
@@ -204,16 +209,5 @@ pub const LATER: &str = r#"{
         "safelist": [],
         "blocklist": [],
         "login_delay": {"success": 0, "password_failed": 1000}
-    },
-    "rate_limiters": [{
-        "average": 0,
-        "period": 1000,
-        "burst": 1,
-        "type": 2,
-        "protocols": ["SSH", "FTP", "DAV", "HTTP"],
-        "allow_list": [],
-        "generate_defender_events": false,
-        "entries_soft_limit": 100,
-        "entries_hard_limit": 150
-    }]
+    }
 }"#;

@@ -22,6 +22,7 @@ pub mod later;
 pub mod load;
 pub mod mfa;
 pub mod plugins;
+pub mod rate_limiter;
 pub mod reference;
 pub mod setting;
 pub mod sftpd;
@@ -44,6 +45,7 @@ pub use httpd::{
 };
 pub use load::{ConfigDir, Loaded, Sources, load};
 pub use mfa::{MfaConfig, TotpAlgorithm, TotpSettings};
+pub use rate_limiter::{LimitedProtocol, RateLimiterConfig, RateLimiterScope};
 pub use setting::Secret;
 pub use sftpd::{SSH_COMMANDS, SftpdBinding, SftpdConfig, check_ssh_commands};
 pub use telemetry::TelemetryConfig;

@@ -346,6 +346,11 @@ pub fn show_range<T: Display>(range: RangeInclusive<T>) -> String {
     format!("{} to {}", range.start(), range.end())
 }
 
+/// The key of a field, which may be a word that Rust keeps to itself.
+pub fn key_of(field: &str) -> &str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
+
 /// A JSON table from `(name, value)` pairs, in their order.
 pub fn to_table(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     Value::Object(
@@ -391,8 +396,9 @@ macro_rules! section {
                 let mut entries = $crate::config::setting::read_table(node, at, report)?;
                 let mut section = Self::default();
                 $(
-                    if let Some(node) = entries.remove(stringify!($field)) {
-                        let at = $crate::config::tree::join(at, stringify!($field));
+                    let key = $crate::config::setting::key_of(stringify!($field));
+                    if let Some(node) = entries.remove(key) {
+                        let at = $crate::config::tree::join(at, key);
                         let value = <$ty as $crate::config::setting::Setting>::read(node, &at, report);
                         if let Some(value) = value {
                             #[allow(unused_mut)]
@@ -421,7 +427,7 @@ macro_rules! section {
             fn to_json(&self) -> serde_json::Value {
                 $crate::config::setting::to_table([
                     $((
-                        stringify!($field),
+                        $crate::config::setting::key_of(stringify!($field)),
                         $crate::config::setting::Setting::to_json(&self.$field),
                     ),)*
                 ])
@@ -435,7 +441,7 @@ macro_rules! section {
                 let defaults = Self::default();
                 $crate::config::setting::Shape::Table(vec![$(
                     $crate::config::setting::FieldDoc {
-                        name: stringify!($field),
+                        name: $crate::config::setting::key_of(stringify!($field)),
                         doc: vec![$($field_doc.trim()),+],
                         kind: <$ty as $crate::config::setting::Setting>::kind(),
                         range: None$(.or(Some($crate::config::setting::show_range($range))))?,

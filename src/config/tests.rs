@@ -425,6 +425,37 @@ fn an_unavailable_setting_stops_the_start_unless_it_leaves_the_feature_off() {
 }
 
 #[test]
+fn a_rate_limiter_that_cannot_work_is_refused_by_its_key() {
+    let cases = [
+        ("period = 99", "rate_limiters[1].period"),
+        ("average = 1\nburst = 0", "rate_limiters[1].burst"),
+        ("average = -1", "rate_limiters[1].average"),
+        ("type = 3", "rate_limiters[1].type"),
+        ("protocols = [\"SSH\", \"SMTP\"]", "rate_limiters[1].protocols[1]"),
+        ("protocols = [\"SSH\", \"ssh\"]", "SSH is given twice"),
+        ("protocols = []", "rate_limiters[1].protocols"),
+        ("allow_list = [\"10.0.0.0/33\"]", "rate_limiters[1].allow_list"),
+        ("generate_defender_events = true", "rate_limiters[1].generate_defender_events"),
+        ("entries_soft_limit = 150", "rate_limiters[1].entries_soft_limit"),
+        ("entries_soft_limit = 0", "rate_limiters[1].entries_soft_limit"),
+        ("entries_hard_limit = 100", "rate_limiters[1].entries_soft_limit"),
+    ];
+    for (text, named) in cases {
+        let text =
+            format!("[[common.rate_limiters]]\naverage = 1\n[[common.rate_limiters]]\n{text}\n");
+        let error = Scene::with_file("sftpgo.toml", &text).error();
+        assert!(error.contains(named) && error.contains("sftpgo.toml"), "{text}: {error}");
+    }
+    let scene = Scene::new()
+        .env("SFTPGO_COMMON__RATE_LIMITERS__0__AVERAGE", "5")
+        .env("SFTPGO_COMMON__RATE_LIMITERS__0__TYPE", "1")
+        .env("SFTPGO_COMMON__RATE_LIMITERS__0__PROTOCOLS", "http, ssh");
+    let limiter = scene.load().config.common.rate_limiters.remove(0);
+    assert_eq!((limiter.average, limiter.r#type), (5, RateLimiterScope::Global));
+    assert_eq!(limiter.protocols, [LimitedProtocol::Http, LimitedProtocol::Ssh]);
+}
+
+#[test]
 fn every_known_key_at_its_default_is_accepted_in_silence() {
     let mut file = serde_json::Map::new();
     for (section, keys) in later::unavailable_keys().expect("tables") {

@@ -1,6 +1,7 @@
 //! Listening sockets and the accept loop every protocol shares.
 
 pub mod proxy;
+pub mod rate_limits;
 
 use std::future::Future;
 use std::io;

@@ -16,6 +16,7 @@ use crate::config::TrackQuota;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::model::User;
+use crate::protocol::listener::rate_limits::RateLimits;
 use crate::provider::Store;
 use crate::vfs::scans::Scans;
 use crate::web::api::status::SshServiceStatus;
@@ -28,7 +29,7 @@ use crate::web::htpasswd::{self, Door};
 use crate::web::pages::Pages;
 use crate::web::tls::Certificate;
 use crate::web::token::TokenIssuer;
-use crate::web::{admin, cors, health, observe, openapi, routes, security};
+use crate::web::{admin, cors, health, observe, openapi, rate_limit, routes, security};
 
 /// What every handler may use, shared by all bindings.
 pub struct Services {
@@ -46,6 +47,8 @@ pub struct Services {
     pub track_quota: TrackQuota,
     /// Where dumps are written and looked for; absolute.
     pub backups_path: PathBuf,
+    /// How often clients may ask.
+    pub rate_limits: Arc<RateLimits>,
     /// What `/status` says of the other servers.
     pub facts: Arc<dyn ServiceFacts>,
     pub scans: Scans,
@@ -171,6 +174,9 @@ pub fn app(
         .app_data(QueryConfig::default().error_handler(|error, _| wrong_request(&error)))
         .app_data(PathConfig::default().error_handler(|error, _| wrong_request(&error)))
         .wrap(from_fn(htpasswd::httpd))
+        // Before any password is looked at; behind what answers other origins, so that they
+        // can read the refusal and asking for permission costs nothing.
+        .wrap(from_fn(rate_limit::httpd))
         .wrap(from_fn(cors::httpd))
         .wrap(from_fn(security::httpd))
         .wrap(from_fn(observe::httpd))

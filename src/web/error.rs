@@ -53,6 +53,13 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, told)
     }
 
+    /// 429: the client may come again after so many seconds.
+    pub fn too_many_requests(retry_after_secs: u64) -> Self {
+        let seconds = if retry_after_secs == 1 { "second" } else { "seconds" };
+        let told = format!("too many requests, try again in {retry_after_secs} {seconds}");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, told)
+    }
+
     /// 405; `allowed` are the methods that the path has (RFC 9110, section 15.5.6).
     pub fn method_not_allowed(allowed: String) -> Self {
         let told = format!("this path knows only {allowed}");

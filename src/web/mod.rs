@@ -27,6 +27,7 @@ mod paging;
 mod permission_test;
 mod qr;
 mod query;
+mod rate_limit;
 mod reason;
 mod response;
 mod routes;

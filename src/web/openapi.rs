@@ -22,7 +22,8 @@ impl Modify for DocumentFrame {
         document.info.description = Some(
             "Manages accounts, folders, quotas and live connections. Ask `/api/v2/token` for \
              an access token with HTTP Basic authentication and send it as a bearer token with \
-             every other request. Every failure is answered with an `ApiResponse`."
+             every other request. Every failure is answered with an `ApiResponse`. Where requests are \
+             limited, one too many gets status 429 and `Retry-After`."
                 .to_owned(),
         );
         for item in document.paths.paths.values_mut() {

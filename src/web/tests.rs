@@ -16,6 +16,7 @@ mod logs;
 mod object_pages;
 mod permission_test;
 mod quotas;
+mod rate_limits;
 mod roles;
 mod servers;
 mod service;

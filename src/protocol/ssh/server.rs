@@ -24,13 +24,14 @@ use super::handler::Handler;
 use super::host_keys::{self, HostCertificate, HostKey};
 use super::kill::KillableStream;
 use crate::auth::{Login, UserCertificates};
-use crate::config::{CommonConfig, ServerVersion, SftpdConfig};
+use crate::config::{CommonConfig, LimitedProtocol, ServerVersion, SftpdConfig};
 use crate::error::{Error, Result};
 use crate::hooks::KeyboardHook;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::protocol::listener;
 use crate::protocol::listener::proxy::{ProxyPolicy, Rewound};
+use crate::protocol::listener::rate_limits::RateLimits;
 use crate::vfs::VfsServices;
 
 /// From accept to authenticated; then the connection is dropped.
@@ -58,6 +59,8 @@ pub struct Context {
     pub registry: Registry,
     pub login: Login,
     pub vfs: VfsServices,
+    /// How often clients may connect.
+    pub rate_limits: Arc<RateLimits>,
     pub metrics: Arc<Metrics>,
     pub log: slog::Logger,
     pub algorithms: Algorithms,
@@ -140,6 +143,7 @@ pub struct Parts {
     pub login: Login,
     pub keyboard_hook: Option<KeyboardHook>,
     pub vfs: VfsServices,
+    pub rate_limits: Arc<RateLimits>,
     pub metrics: Arc<Metrics>,
     pub log: slog::Logger,
 }
@@ -210,6 +214,7 @@ pub fn start(
         registry: parts.registry,
         login: parts.login,
         vfs: parts.vfs,
+        rate_limits: parts.rate_limits,
         metrics: parts.metrics,
         log: parts.log,
         algorithms: algorithms.clone(),
@@ -349,13 +354,30 @@ impl Door {
         let admission = Admission { peer, local, protocol: Protocol::Ssh, kill: kill.clone() };
         match self.context.registry.admit(admission).await {
             Ok(connection) => {
-                let Self { context, russh, .. } = self;
-                tokio::spawn(serve_connection(
-                    context, russh, stream, connection, kill, peer, local,
-                ));
+                tokio::spawn(self.serve(stream, connection, kill, peer, local));
             }
             Err(refused) => self.refuse(peer, &refused.to_string()),
         }
+    }
+
+    /// Serves the connection, unless its client connects too often; it may have to wait for
+    /// its turn.
+    async fn serve(
+        self,
+        stream: Rewound<TcpStream>,
+        connection: Connection,
+        kill: KillSwitch,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) {
+        let limits = &self.context.rate_limits;
+        if let Err(over) = limits.admit(LimitedProtocol::Ssh, peer.ip()).await {
+            let cause = over.to_string();
+            self.refuse(peer, &cause);
+            return connection.closed(cause).await;
+        }
+        let Self { context, russh, .. } = self;
+        serve_connection(context, russh, stream, connection, kill, peer, local).await;
     }
 
     fn refuse(&self, peer: SocketAddr, why: &str) {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::model::timestamp::now_unix_ms;
+use crate::protocol::listener::rate_limits::RateLimits;
 use crate::web::api::second_factor::TotpKind;
 use crate::web::app::{Binding, HttpListener, Serves, Services};
 use crate::web::auth::{Admin, ViewStatus};
@@ -238,7 +239,16 @@ pub struct DataProviderStatus {
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct RateLimitersStatus {
     pub is_active: bool,
+    /// What is limited: of `SSH`, `FTP`, `DAV` and `HTTP`.
     pub protocols: Vec<String>,
+}
+
+impl RateLimitersStatus {
+    fn of(limits: &RateLimits) -> Self {
+        let protocols: Vec<_> =
+            limits.protocols().map(|protocol| protocol.as_str().to_owned()).collect();
+        Self { is_active: !protocols.is_empty(), protocols }
+    }
 }
 
 /// State of all services.
@@ -276,7 +286,7 @@ pub async fn current(services: &Services) -> ServicesStatus {
             totp_configs: kinds.iter().map(TotpKind::of).collect(),
         },
         allow_list: Activity::default(),
-        rate_limiters: RateLimitersStatus::default(),
+        rate_limiters: RateLimitersStatus::of(&services.rate_limits),
         http: services.http_status(false),
         telemetry: services.http_status(true),
         disks: services.disks.look().await,

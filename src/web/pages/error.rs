@@ -82,6 +82,7 @@ impl PageError {
                 let title = match error.status() {
                     StatusCode::NOT_FOUND => "There is nothing here",
                     StatusCode::FORBIDDEN => "You may not do this",
+                    StatusCode::TOO_MANY_REQUESTS => "Too many requests",
                     status if status.is_server_error() => "The server could not do this",
                     _ => "This was not done",
                 };
@@ -134,7 +135,8 @@ pub async fn shown<B: MessageBody + 'static>(
     })
 }
 
-fn page_of(request: &HttpRequest, error: &PageError) -> HttpResponse {
+/// The page that tells of `error`, or a way to sign in.
+pub fn page_of(request: &HttpRequest, error: &PageError) -> HttpResponse {
     let is_page = request.headers().get(header::ACCEPT).is_none_or(|accepted| {
         accepted.to_str().is_ok_and(|kinds| kinds.contains("text/html") || kinds.contains("*/*"))
     });

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::auth::{Login, Passwords};
-use crate::config::{DataProviderConfig, HttpdConfig, TrackQuota};
+use crate::config::{DataProviderConfig, HttpdConfig, RateLimiterConfig, TrackQuota};
 use crate::error::{Error, Result};
 use crate::logging::{self, Captured, Logging};
 use crate::metrics::Metrics;
 use crate::model::timestamp::now_unix_ms;
 use crate::model::{self, Folder, User};
+use crate::protocol::listener::rate_limits::RateLimits;
 use crate::provider::Store;
 use crate::vfs::scans::{QuotaScanner, Scans};
 use crate::web::app::{self, Binding, ServiceFacts, Services};
@@ -63,6 +64,7 @@ pub struct Options {
     pub store_in_file: bool,
     /// The section; its first binding is the one that serves.
     pub httpd: HttpdConfig,
+    pub rate_limiters: Vec<RateLimiterConfig>,
 }
 
 impl Default for Options {
@@ -74,6 +76,7 @@ impl Default for Options {
             token_validation: 0,
             store_in_file: false,
             httpd: HttpdConfig::default(),
+            rate_limiters: Vec::new(),
         }
     }
 }
@@ -130,6 +133,7 @@ impl Server {
             log_control: Some(logging.control()),
             track_quota: options.track_quota,
             backups_path: dir.path().join("backups"),
+            rate_limits: Arc::new(RateLimits::from_config(&options.rate_limiters).expect("valid")),
             facts: Arc::new(FixedFacts),
             scans,
             disks: Disks::new(vec![("data_provider.backups_path", dir.path().join("backups"))]),
