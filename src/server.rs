@@ -5,6 +5,7 @@
 
 mod facts;
 mod limits;
+mod memory;
 mod portable;
 mod scanner;
 mod signals;
@@ -122,7 +123,10 @@ async fn serve_until_stopped(
         Store::open(&config.data_provider, loaded.config_dir.path(), Arc::new(passwords.clone()))?;
     let core = Core::start(config, &loaded.config_dir, store, passwords, Some(log_control), log)?;
 
-    load_memory(&core, config, &loaded.config_dir).await?;
+    let memory_dump = memory::dump_file(config, &loaded.config_dir);
+    if let Some(dump) = &memory_dump {
+        memory::load(&core, dump).await?;
+    }
     load_dump(&core, &options.load_data).await?;
     if config.data_provider.create_default_admin {
         auth::create_default_admin(
@@ -149,7 +153,7 @@ async fn serve_until_stopped(
     slog::info!(service_log, "started");
 
     let grace = Duration::from_secs(options.grace_time_secs.into());
-    core.run(&mut signals, ssh, Some(web), grace).await
+    core.run(&mut signals, ssh, Some(web), memory_dump, grace).await
 }
 
 fn initialise_provider(options: &InitProviderOptions) -> Result<()> {
@@ -204,21 +208,6 @@ async fn load_into(store: &Store, flags: &LoadDataFlags) -> Result<Vec<String>> 
         lines.push(format!("cannot remove {}: {error}", file.display()));
     }
     Ok(lines)
-}
-
-/// Loads the accounts of a store in memory from the dump that the configuration names.
-async fn load_memory(core: &Core, config: &Config, config_dir: &ConfigDir) -> Result<()> {
-    let Some(dump) = config.data_provider.memory_dump() else { return Ok(()) };
-    let file = config_dir.resolve(dump);
-    let report = backup::load_file(&core.store, &file, LoadMode::AddOnly)
-        .await
-        .map_err(|error| error.wrap("`data_provider.name`"))?;
-    let log = logging::for_sender(&core.log, "service");
-    slog::info!(log, "loaded {}: {} objects", file.display(), report.added);
-    for warning in report.warnings {
-        slog::warn!(log, "{warning}");
-    }
-    Ok(())
 }
 
 async fn load_dump(core: &Core, flags: &LoadDataFlags) -> Result<()> {
@@ -397,12 +386,14 @@ impl Core {
         })
     }
 
-    /// Serves until a signal says stop, then drains.
+    /// Serves until a signal says stop, then drains. With a `memory_dump` the accounts are
+    /// those of this file.
     async fn run(
         &self,
         signals: &mut Signals,
         ssh: Service,
         web: Option<WebHandle>,
+        memory_dump: Option<PathBuf>,
         grace: Duration,
     ) -> Result<()> {
         let log = logging::for_sender(&self.log, "service");
@@ -420,6 +411,11 @@ impl Core {
                         }
                         if let Some(web) = &web {
                             web.reload().await;
+                        }
+                        if let Some(dump) = &memory_dump
+                            && let Err(error) = memory::reload(self, dump).await
+                        {
+                            slog::error!(log, "{error}; accounts are left as they were");
                         }
                         tell_systemd(&[sd_notify::NotifyState::Ready]);
                     }

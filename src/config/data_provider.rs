@@ -12,7 +12,7 @@ section! {
         pub driver: Driver = Driver::Sqlite;
 
         /// Name of the store: for "sqlite" the database file, for "memory" a dump that is loaded
-        /// at each start, if there is one; the default means none.
+        /// at each start, and on SIGHUP in place of everything; the default means none.
         pub name: String = DEFAULT_NAME.to_owned();
 
         /// Prefix for the names of the tables: letters, digits and underscores.

@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::Path;
 
+use actors::ids::AccountId;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 use utoipa::openapi::{RefOr, Schema};
 
-use super::{Objects, Store};
+use super::{Objects, RestoreMode, Restored, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::text::clean_absolute_path;
 use crate::model::{
     Admin, AdminPermission, BackupData, DUMP_VERSION, Folder, Group, NamingRules, Role, User,
-    UserFilters, name_for_path,
+    UserFilters, VirtualFolder, name_for_path,
 };
 
 /// Largest dump that is read from a file, in bytes.
@@ -62,19 +63,36 @@ pub struct LoadReport {
     pub skipped: usize,
     /// The users among the replaced objects.
     pub updated_users: Vec<String>,
+    /// The users and folders that are not there any more.
+    pub gone: Vec<AccountId>,
     /// What the dump held that was not loaded, one line each.
     pub warnings: Vec<String>,
 }
 
 /// Loads a dump file of at most [`MAX_DUMP_BYTES`].
 pub async fn load_file(store: &Store, path: &Path, mode: LoadMode) -> Result<LoadReport> {
-    let shown = format!("dump {}", path.display());
+    let json = read(path).await?;
+    load(store, &json, mode).await.map_err(|error| error.wrap(shown(path)))
+}
+
+/// Loads a dump file of at most [`MAX_DUMP_BYTES`] in place of everything that is there: for
+/// a store whose accounts are those of the file. If that fails nothing has changed.
+pub async fn replace_with_file(store: &Store, path: &Path) -> Result<LoadReport> {
+    let json = read(path).await?;
+    replace(store, &json).await.map_err(|error| error.wrap(shown(path)))
+}
+
+fn shown(path: &Path) -> String {
+    format!("dump {}", path.display())
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>> {
+    let shown = shown(path);
     let path = path.to_owned();
-    let json = tokio::task::spawn_blocking(move || read_bounded(&path, MAX_DUMP_BYTES))
+    tokio::task::spawn_blocking(move || read_bounded(&path, MAX_DUMP_BYTES))
         .await
         .map_err(|error| Error::with_source(ErrorKind::Internal, shown.clone(), error))?
-        .map_err(|error| error.wrap(&shown))?;
-    load(store, &json, mode).await.map_err(|error| error.wrap(shown))
+        .map_err(|error| error.wrap(&shown))
 }
 
 fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
@@ -97,34 +115,59 @@ pub async fn load(store: &Store, json: &[u8], mode: LoadMode) -> Result<LoadRepo
     if !objects.users.is_empty() {
         store.require_changeable_users()?;
     }
-    settle_folders(store, &mut objects).await.map_err(|error| error.wrap("nothing was loaded"))?;
+    let own = objects.folders.iter().map(|folder| folder.name.clone()).collect();
+    let known = store
+        .existing_folders(mounts(&objects), &own)
+        .await
+        .map_err(|error| error.wrap("nothing was loaded"))?;
+    settle_folders(store, &mut objects, known)?;
+    let mode = match mode {
+        LoadMode::AddOnly => RestoreMode::AddOnly,
+        LoadMode::AddOrUpdate | LoadMode::AddOrUpdateAndDisconnect => RestoreMode::AddOrUpdate,
+    };
+    restore(store, objects, mode, warnings).await
+}
+
+/// Loads a dump in place of everything that is there. Whether users can be changed does not
+/// matter: the dump is where they are kept.
+async fn replace(store: &Store, json: &[u8]) -> Result<LoadReport> {
+    let (mut objects, warnings) = parse(store, json)?;
+    settle_folders(store, &mut objects, BTreeSet::new())?;
+    restore(store, objects, RestoreMode::ReplaceAll, warnings).await
+}
+
+async fn restore(
+    store: &Store,
+    mut objects: Objects,
+    mode: RestoreMode,
+    warnings: Vec<String>,
+) -> Result<LoadReport> {
     for user in &mut objects.users {
         store.prepare_user_password(user).await?;
     }
     for admin in &mut objects.admins {
         store.prepare_admin_password(admin).await?;
     }
-    let done = store.restore(objects, mode == LoadMode::AddOnly).await?;
-    Ok(LoadReport {
-        added: done.added,
-        updated: done.updated,
-        skipped: done.skipped,
-        updated_users: done.updated_users,
-        warnings,
-    })
+    let Restored { added, skipped, updated, updated_users, gone } =
+        store.restore(objects, mode).await?;
+    Ok(LoadReport { added, updated, skipped, updated_users, gone, warnings })
+}
+
+/// The folders that groups and users mount.
+fn mounts(objects: &Objects) -> impl Iterator<Item = &VirtualFolder> {
+    let of_groups = objects.groups.iter().map(|group| &group.virtual_folders);
+    let of_users = objects.users.iter().map(|user| &user.virtual_folders);
+    of_groups.chain(of_users).flatten()
 }
 
 /// Decides which folders are made from what users and groups say of them: those that
-/// are neither stored nor in the dump themselves.
-async fn settle_folders(store: &Store, objects: &mut Objects) -> Result<()> {
-    let mut known: BTreeSet<String> =
-        objects.folders.iter().map(|folder| folder.name.clone()).collect();
-    let mounts = || {
-        let of_groups = objects.groups.iter().map(|group| &group.virtual_folders);
-        let of_users = objects.users.iter().map(|user| &user.virtual_folders);
-        of_groups.chain(of_users).flatten()
-    };
-    known.extend(store.existing_folders(mounts(), &known).await?);
+/// are neither `known` nor in the dump themselves.
+fn settle_folders(store: &Store, objects: &mut Objects, known: BTreeSet<String>) -> Result<()> {
+    settle_mounts(store, objects, known).map_err(|error| error.wrap("nothing was loaded"))
+}
+
+fn settle_mounts(store: &Store, objects: &mut Objects, mut known: BTreeSet<String>) -> Result<()> {
+    known.extend(objects.folders.iter().map(|folder| folder.name.clone()));
     for group in &mut objects.groups {
         for mount in &mut group.virtual_folders {
             let exists = known.contains(&mount.folder.name);

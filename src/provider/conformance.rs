@@ -10,12 +10,12 @@ use actors::ids::AccountId;
 use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 
 use super::sql::SqlProvider;
-use super::{Objects, Page, Provider};
+use super::{Objects, Page, Provider, RestoreMode};
 use crate::config::DataProviderConfig;
 use crate::error::ErrorKind;
 use crate::model::{
-    Admin, AdminPermission, Folder, Group, GroupMapping, Permission, Permissions, User,
-    VirtualFolder,
+    Admin, AdminGroupMapping, AdminGroupMappingOptions, AdminPermission, Folder, Group,
+    GroupMapping, Permission, Permissions, Role, User, VirtualFolder,
 };
 
 /// One line per provider.
@@ -116,6 +116,15 @@ fn member(group: &str, kind: i32) -> GroupMapping {
 }
 
 /// Mount point and name of each folder.
+fn in_group(name: &str) -> AdminGroupMapping {
+    let options = AdminGroupMappingOptions { add_to_users_as: 1 };
+    AdminGroupMapping { name: name.to_owned(), options }
+}
+
+fn role(name: &str) -> Role {
+    Role { name: name.to_owned(), ..Role::default() }
+}
+
 fn mounted(mounts: &[VirtualFolder]) -> Vec<(&str, &str)> {
     mounts.iter().map(|mount| (mount.virtual_path.as_str(), mount.folder.name.as_str())).collect()
 }
@@ -452,7 +461,7 @@ fn a_restore_is_all_or_nothing() {
             admins: vec![admin("root"), Admin { password: "".into(), ..admin("weak") }],
             ..Objects::default()
         };
-        let error = provider.restore(&objects, false).unwrap_err();
+        let error = provider.restore(&objects, RestoreMode::AddOrUpdate).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("\"weak\""), "{error}");
         assert_eq!(provider.folder("data").unwrap(), None);
@@ -460,7 +469,7 @@ fn a_restore_is_all_or_nothing() {
         assert_eq!(provider.user("bob").unwrap().unwrap().email, "bob@example.com");
 
         let objects = Objects { admins: vec![admin("root")], ..objects };
-        let done = provider.restore(&objects, true).unwrap();
+        let done = provider.restore(&objects, RestoreMode::AddOnly).unwrap();
         assert_eq!((done.added, done.skipped, done.updated), (4, 1, 0));
         assert_eq!(provider.user("bob").unwrap().unwrap().created_at, 8);
         let eve = provider.user("eve").unwrap().unwrap();
@@ -468,14 +477,14 @@ fn a_restore_is_all_or_nothing() {
         assert_eq!(eve.groups, [member("staff", 1)]);
         // What is left alone keeps its relations as well.
         provider.update_user(&user("eve")).unwrap();
-        let done = provider.restore(&objects, true).unwrap();
+        let done = provider.restore(&objects, RestoreMode::AddOnly).unwrap();
         assert_eq!((done.added, done.skipped), (0, 5));
         assert!(provider.user("eve").unwrap().unwrap().groups.is_empty());
 
         provider
             .set_usage(&AccountId::user("bob"), Usage { size: 5, files: 1, updated_unix_ms: 1 })
             .unwrap();
-        let done = provider.restore(&objects, false).unwrap();
+        let done = provider.restore(&objects, RestoreMode::AddOrUpdate).unwrap();
         assert_eq!((done.added, done.skipped, done.updated), (0, 0, 5));
         assert_eq!(done.updated_users, ["bob", "eve"]);
         let bob = provider.user("bob").unwrap().unwrap();
@@ -493,9 +502,97 @@ fn a_restore_is_all_or_nothing() {
         // A reference into nothing undoes everything.
         let lost = User { groups: vec![member("gone", 2)], ..user("lost") };
         let objects = Objects { users: vec![user("fine"), lost], ..Objects::default() };
-        let error = provider.restore(&objects, false).unwrap_err();
+        let error = provider.restore(&objects, RestoreMode::AddOrUpdate).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(provider.user("fine").unwrap(), None);
+    });
+}
+
+#[test]
+fn a_restore_in_place_of_everything_leaves_nothing_else() {
+    on_every_provider(|provider| {
+        let mounted_data = User { virtual_folders: vec![mount("data", "/d", -1)], ..user("bob") };
+        let before = Objects {
+            folders: vec![folder("data"), folder("old")],
+            groups: vec![group("staff"), group("former")],
+            users: vec![mounted_data, User { groups: vec![member("former", 1)], ..user("eve") }],
+            admins: vec![admin("root")],
+            ..Objects::default()
+        };
+        provider.restore(&before, RestoreMode::ReplaceAll).unwrap();
+        assert!(provider.add_first_admin(&admin("other")).is_ok_and(|added| !added));
+        let (bob, data) = (AccountId::user("bob"), AccountId::folder("data"));
+        let used = Usage { size: 5, files: 1, updated_unix_ms: 1 };
+        for account in [&bob, &data, &AccountId::user("eve")] {
+            provider.set_usage(account, used).unwrap();
+        }
+        provider
+            .add_transferred(&[(bob.clone(), TransferredDelta { uploaded: 7, downloaded: 9 })])
+            .unwrap();
+        provider.request_scan(&data, 3).unwrap();
+        provider.touch_user_login("bob", 99, 50).unwrap();
+
+        // A mistake leaves everything as it was.
+        let snapshot = provider.snapshot().unwrap();
+        let lost = User { groups: vec![member("former", 2)], ..user("lost") };
+        let wrong = Objects { users: vec![user("bob"), lost], ..Objects::default() };
+        let error = provider.restore(&wrong, RestoreMode::ReplaceAll).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let after = provider.snapshot().unwrap();
+        assert_eq!((after.users, after.groups), (snapshot.users, snapshot.groups));
+        assert_eq!(provider.usage(&AccountId::user("eve")).unwrap(), used);
+
+        let now = Objects {
+            groups: vec![group("staff")],
+            users: vec![User { password: "".into(), ..user("bob") }, user("new")],
+            folders: vec![folder("data")],
+            ..Objects::default()
+        };
+        let done = provider.restore(&now, RestoreMode::ReplaceAll).unwrap();
+        assert_eq!((done.added, done.skipped, done.updated), (4, 0, 0));
+        assert_eq!(done.gone, [AccountId::user("eve"), AccountId::folder("old")]);
+        let after = provider.snapshot().unwrap();
+        let names: Vec<_> = after.users.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!(names, ["bob", "new"]);
+        assert_eq!((after.folders.len(), after.groups.len(), after.roles.len()), (1, 1, 0));
+        let stored = provider.user("bob").unwrap().unwrap();
+        assert!(stored.password.is_empty(), "a password that was taken out is gone");
+        assert!(stored.virtual_folders.is_empty());
+        assert_eq!(stored.last_login, 99);
+        assert_eq!(provider.usage(&bob).unwrap(), used);
+        assert_eq!(provider.usage(&data).unwrap(), used);
+        assert_eq!(provider.transferred(&bob).unwrap(), Transferred { uploaded: 7, downloaded: 9 });
+        assert_eq!(provider.requested_scans(None, 9).unwrap(), [data]);
+        assert_eq!(provider.usage(&AccountId::user("new")).unwrap(), Usage::default());
+        assert!(provider.admin("root").unwrap().is_some(), "as there is no other");
+
+        let admins = Objects { admins: vec![admin("boss")], ..Objects::default() };
+        provider.restore(&admins, RestoreMode::ReplaceAll).unwrap();
+        assert_eq!(provider.admin("root").unwrap(), None);
+        assert!(provider.snapshot().unwrap().users.is_empty());
+    });
+}
+
+#[test]
+fn administrators_that_stay_keep_their_groups_and_their_role() {
+    on_every_provider(|provider| {
+        let of_groups = Admin {
+            role: "east".to_owned(),
+            groups: ["staff", "former"].map(in_group).to_vec(),
+            ..admin("root")
+        };
+        let before = Objects {
+            roles: vec![role("east")],
+            groups: vec![group("staff"), group("former")],
+            admins: vec![of_groups],
+            ..Objects::default()
+        };
+        provider.restore(&before, RestoreMode::ReplaceAll).unwrap();
+        let now = Objects { groups: vec![group("staff")], ..Objects::default() };
+        provider.restore(&now, RestoreMode::ReplaceAll).unwrap();
+        let root = provider.admin("root").unwrap().unwrap();
+        assert_eq!(root.groups, [in_group("staff")]);
+        assert_eq!(root.role, "east", "or it would see all users");
     });
 }
 

@@ -238,9 +238,22 @@ pub trait UsageCounters: Send + Sync {
 pub trait Backup: Send + Sync {
     /// All objects as of one moment.
     fn snapshot(&self) -> Result<Objects>;
-    /// Stores all objects or, when it fails, none. Existing ones are replaced
-    /// unless `add_only`; their counters stay.
-    fn restore(&self, objects: &Objects, add_only: bool) -> Result<Restored>;
+    /// Stores all objects or, when it fails, none. Counters of accounts that stay are
+    /// kept, and when they logged in last.
+    fn restore(&self, objects: &Objects, mode: RestoreMode) -> Result<Restored>;
+}
+
+/// What becomes of the objects that are there before a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoreMode {
+    /// They stay as they are.
+    AddOnly,
+    /// They are replaced if they are among the new ones, otherwise they stay; and so does a
+    /// password if there is no new one.
+    AddOrUpdate,
+    /// They are gone, and whatever the new ones do not have is as well. Administrators stay
+    /// if there are no new ones: else whoever comes first could become the next.
+    ReplaceAll,
 }
 
 /// Objects of all kinds.
@@ -264,6 +277,8 @@ pub struct Restored {
     pub updated: usize,
     /// The users among the replaced ones.
     pub updated_users: Vec<String>,
+    /// The users and folders that are not there any more.
+    pub gone: Vec<AccountId>,
 }
 
 /// A place for accounts.

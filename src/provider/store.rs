@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::sql::SqlProvider;
 use super::{
     Account, AccountTotals, GroupQuota, Objects, Page, PasswordOwner, PasswordPolicy, Provider,
-    Restored, UserQuery,
+    RestoreMode, Restored, UserQuery,
 };
 use crate::config::{DataProviderConfig, Driver, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
@@ -491,8 +491,8 @@ impl Store {
 
     /// Stores all objects or, when it fails, none: for `backup`, which has
     /// validated them.
-    pub(super) async fn restore(&self, objects: Objects, add_only: bool) -> Result<Restored> {
-        self.run(move |provider| provider.restore(&objects, add_only)).await
+    pub(super) async fn restore(&self, objects: Objects, mode: RestoreMode) -> Result<Restored> {
+        self.run(move |provider| provider.restore(&objects, mode)).await
     }
 
     pub(super) async fn prepare_user_password(&self, user: &mut User) -> Result<()> {

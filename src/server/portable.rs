@@ -74,7 +74,7 @@ async fn serve_until_stopped(
         _ => None,
     };
     let grace = Duration::from_secs(options.grace_time_secs.into());
-    let outcome = core.run(&mut signals, ssh, None, grace).await;
+    let outcome = core.run(&mut signals, ssh, None, None, grace).await;
     if let Some(advertisement) = advertisement {
         advertisement.stop();
     }

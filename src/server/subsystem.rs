@@ -15,7 +15,7 @@ use nix::unistd;
 
 use super::scanner::Scanner;
 use super::signals::{Signal, Signals};
-use super::{Core, in_system, limits, load_memory};
+use super::{Core, in_system, limits, memory};
 use crate::auth::Passwords;
 use crate::cli::SubsystemOptions;
 use crate::config::{self, Driver, Loaded, TrackQuota};
@@ -80,7 +80,9 @@ async fn serve_until_done(
         slog::debug!(service_log, "accounts are in memory, those of {driver} are not used");
     }
     let core = Core::start(config, &loaded.config_dir, store, passwords, None, log)?;
-    load_memory(&core, config, &loaded.config_dir).await?;
+    if let Some(dump) = memory::dump_file(config, &loaded.config_dir) {
+        memory::load(&core, &dump).await?;
+    }
 
     let kill = KillSwitch::new();
     let session = open_session(options, &core, kill.clone()).await?;

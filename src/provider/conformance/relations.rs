@@ -6,7 +6,7 @@ use actors::ports::Usage;
 use super::{admin, folder, group, member, mount, mounted, on_every_provider, user};
 use crate::error::ErrorKind;
 use crate::model::{Admin, AdminGroupMapping, AdminGroupMappingOptions, Folder, Group, User};
-use crate::provider::{Objects, Page};
+use crate::provider::{Objects, Page, RestoreMode};
 
 fn joins(group: &str, add_to_users_as: i32) -> AdminGroupMapping {
     AdminGroupMapping {
@@ -203,9 +203,9 @@ fn a_folder_with_a_place_for_every_user_has_no_quota_of_its_own() {
         assert_eq!(provider.folder("data").unwrap().unwrap().mapped_path, "/srv/data");
 
         let objects = Objects { folders: vec![homes_now], ..Objects::default() };
-        let error = provider.restore(&objects, false).unwrap_err();
+        let error = provider.restore(&objects, RestoreMode::AddOrUpdate).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         let objects = Objects { users: vec![with("data", -1)], ..objects };
-        provider.restore(&objects, false).unwrap();
+        provider.restore(&objects, RestoreMode::AddOrUpdate).unwrap();
     });
 }

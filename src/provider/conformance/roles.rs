@@ -101,7 +101,7 @@ fn accounts_cannot_have_a_role_that_is_not_there() {
                 provider
                     .restore(
                         &Objects { users: vec![user_of("eve", "ghost")], ..Objects::default() },
-                        true,
+                        RestoreMode::AddOnly,
                     )
                     .map(drop),
             ),
@@ -110,7 +110,7 @@ fn accounts_cannot_have_a_role_that_is_not_there() {
                 provider
                     .restore(
                         &Objects { admins: vec![admin_of("root", "ghost")], ..Objects::default() },
-                        false,
+                        RestoreMode::AddOrUpdate,
                     )
                     .map(drop),
             ),
@@ -184,16 +184,16 @@ fn a_restore_brings_roles_before_those_who_have_them() {
             admins: vec![admin_of("anna", "sales")],
             ..Objects::default()
         };
-        let done = provider.restore(&objects, true).unwrap();
+        let done = provider.restore(&objects, RestoreMode::AddOnly).unwrap();
         assert_eq!((done.added, done.skipped, done.updated), (3, 0, 0));
         assert_eq!(provider.role("sales").unwrap().unwrap().users, ["bob"]);
         assert_eq!(provider.role("sales").unwrap().unwrap().created_at, 1);
 
-        let done = provider.restore(&objects, true).unwrap();
+        let done = provider.restore(&objects, RestoreMode::AddOnly).unwrap();
         assert_eq!((done.added, done.skipped, done.updated), (0, 3, 0));
         let newer = Role { description: "new".to_owned(), created_at: 7, ..role("sales") };
         let objects = Objects { roles: vec![newer], ..objects };
-        let done = provider.restore(&objects, false).unwrap();
+        let done = provider.restore(&objects, RestoreMode::AddOrUpdate).unwrap();
         assert_eq!((done.added, done.skipped, done.updated), (0, 0, 3));
         let sales = provider.role("sales").unwrap().unwrap();
         assert_eq!((sales.description.as_str(), sales.created_at), ("new", 7));

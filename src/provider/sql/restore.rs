@@ -18,16 +18,87 @@ use super::schema::{
     account_groups, admins, admins_groups, folders, groups_folders, quota_usage, roles, users,
     users_folders, users_groups,
 };
-use super::usage::{self, KIND_FOLDER, KIND_USER};
+use super::usage::{self, KIND_FOLDER, KIND_USER, UsageRow};
 use super::users::{
     Counters, UserCounters, UserRecord, UserRow, select_users, users_with_counters,
 };
 use super::{Aborted, SqlProvider, query_failed};
 use crate::error::{Error, Result};
-use crate::provider::{Backup, Objects, Restored};
+use crate::provider::{Backup, Objects, RestoreMode, Restored};
 
 /// Less than every name, for relations of all.
 const BEFORE_ALL: &str = "";
+
+/// What only the server knows of objects that are about to be replaced.
+struct Earlier {
+    usage: Vec<UsageRow>,
+    user_logins: Vec<(String, i64)>,
+    admin_logins: Vec<(String, i64)>,
+    /// The groups of administrators who stay.
+    memberships: Vec<MembershipRow>,
+}
+
+/// Removes everything, but for administrators if `$keep_admins`; an [`Earlier`].
+macro_rules! take_all {
+    ($conn:expr, $keep_admins:expr) => {{
+        let keep_admins: bool = $keep_admins;
+        let earlier = Earlier {
+            usage: quota_usage::table
+                .order((quota_usage::owner_kind, quota_usage::owner_name))
+                .load($conn)?,
+            user_logins: users::table.select((users::username, users::last_login)).load($conn)?,
+            admin_logins: admins::table
+                .select((admins::username, admins::last_login))
+                .load($conn)?,
+            memberships: if keep_admins { admins_groups::table.load($conn)? } else { Vec::new() },
+        };
+        // With their relations; users first, as their groups cannot go before them.
+        diesel::delete(users::table).execute($conn)?;
+        if !keep_admins {
+            diesel::delete(admins::table).execute($conn)?;
+        }
+        diesel::delete(account_groups::table).execute($conn)?;
+        diesel::delete(folders::table).execute($conn)?;
+        diesel::delete(roles::table).execute($conn)?;
+        diesel::delete(quota_usage::table).execute($conn)?;
+        earlier
+    }};
+}
+
+/// Gives an [`Earlier`] to those that are there again; the accounts that are not.
+macro_rules! give_back {
+    ($conn:expr, $earlier:expr) => {{
+        let Earlier { usage, user_logins, admin_logins, memberships } = $earlier;
+        let mut gone = Vec::new();
+        for row in usage {
+            if diesel::update(&row).set(&row).execute($conn)? == 0 {
+                gone.push(row.account());
+            }
+        }
+        for (name, at) in user_logins {
+            let older = users::table.filter(users::username.eq(name).and(users::last_login.lt(at)));
+            diesel::update(older).set(users::last_login.eq(at)).execute($conn)?;
+        }
+        for (name, at) in admin_logins {
+            let older =
+                admins::table.filter(admins::username.eq(name).and(admins::last_login.lt(at)));
+            diesel::update(older).set(admins::last_login.eq(at)).execute($conn)?;
+        }
+        for (admin, group, kind) in memberships {
+            let existing = account_groups::table.filter(account_groups::name.eq(&group));
+            if diesel::select(diesel::dsl::exists(existing)).get_result::<bool>($conn)? {
+                diesel::insert_into(admins_groups::table)
+                    .values((
+                        admins_groups::username.eq(admin),
+                        admins_groups::group_name.eq(group),
+                        admins_groups::kind.eq(kind),
+                    ))
+                    .execute($conn)?;
+            }
+        }
+        gone
+    }};
+}
 
 impl Backup for SqlProvider {
     fn snapshot(&self) -> Result<Objects> {
@@ -74,9 +145,14 @@ impl Backup for SqlProvider {
         })
     }
 
-    fn restore(&self, objects: &Objects, add_only: bool) -> Result<Restored> {
+    fn restore(&self, objects: &Objects, mode: RestoreMode) -> Result<Restored> {
+        let add_only = mode == RestoreMode::AddOnly;
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let mut done = Restored::default();
+            let earlier = match mode {
+                RestoreMode::ReplaceAll => Some(take_all!(conn, objects.admins.is_empty())),
+                RestoreMode::AddOnly | RestoreMode::AddOrUpdate => None,
+            };
             // First: users and admins name them.
             for role in &objects.roles {
                 let what = format!("role {:?}", role.name);
@@ -216,6 +292,9 @@ impl Backup for SqlProvider {
             // Only now: the dump may have changed a folder and its mounts.
             for folder in &objects.folders {
                 require_private_mounts!(conn, folder);
+            }
+            if let Some(earlier) = earlier {
+                done.gone = give_back!(conn, earlier);
             }
             Ok(done)
         }))

@@ -38,6 +38,34 @@ pub struct NewUsage<'a> {
     downloaded: i64,
 }
 
+/// The counters of an account, as they are stored.
+#[derive(Queryable, Identifiable, AsChangeset)]
+#[diesel(table_name = quota_usage, primary_key(owner_kind, owner_name))]
+pub struct UsageRow {
+    owner_kind: i32,
+    owner_name: String,
+    used_size: i64,
+    used_files: i64,
+    updated_at: i64,
+    uploaded: i64,
+    downloaded: i64,
+    scan_requested: i64,
+}
+
+impl UsageRow {
+    /// Whose they are.
+    pub fn account(self) -> AccountId {
+        account_of(self.owner_kind, self.owner_name)
+    }
+}
+
+fn account_of(kind: i32, name: String) -> AccountId {
+    match kind {
+        KIND_FOLDER => AccountId::folder(name),
+        _ => AccountId::user(name),
+    }
+}
+
 /// Nothing used, never updated.
 pub fn nothing(owner_kind: i32, owner_name: &str) -> NewUsage<'_> {
     NewUsage {
@@ -163,11 +191,7 @@ impl UsageCounters for SqlProvider {
                 .load(conn)
         })
         .map_err(|error| query_failed("requested scans", error))?;
-        let account = |(kind, name): (i32, String)| match kind {
-            KIND_FOLDER => AccountId::folder(name),
-            _ => AccountId::user(name),
-        };
-        Ok(found.into_iter().map(account).collect())
+        Ok(found.into_iter().map(|(kind, name)| account_of(kind, name)).collect())
     }
 }
 
