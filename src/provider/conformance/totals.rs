@@ -5,7 +5,9 @@ use actors::ports::Usage;
 
 use super::{group, member, on_every_provider, user};
 use crate::model::{Group, GroupMapping, GroupUserSettings, Role, User};
-use crate::provider::{AccountTotals, GroupQuota, Page, Provider, UserQuery, UserSort, UserState};
+use crate::provider::{
+    AccountTotals, GroupQuota, Page, Provider, RestoreMode, UserQuery, UserSort, UserState,
+};
 
 /// Adds a user with limits and counters of size and files.
 fn add(provider: &dyn Provider, account: User, limits: (i64, i64), used: (u64, u64)) {
@@ -65,7 +67,7 @@ fn who_has_nearly_used_up_the_own_quota_or_that_of_the_primary_group_is_found() 
         let near = found(provider, UserState::NearQuota, 0);
         assert!(!near.contains(&"g inherits".to_owned()), "{near:?}");
         let objects = provider.snapshot().unwrap();
-        provider.restore(&objects, false).unwrap();
+        provider.restore(&objects, RestoreMode::AddOrUpdate).unwrap();
         assert_eq!(found(provider, UserState::NearQuota, 0), near, "after a restore");
     });
 }
