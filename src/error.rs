@@ -29,6 +29,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The state of the object forbids it now, e.g. a scan is already running.
     Conflict,
+    /// The object is not any more what the caller has seen of it.
+    Outdated,
     /// The operation was ended from outside: kill, shutdown, client gone.
     Aborted,
     Timeout,
@@ -55,6 +57,7 @@ impl ErrorKind {
             Self::Unauthenticated => "unauthenticated",
             Self::RateLimited => "rate limited",
             Self::Conflict => "conflict",
+            Self::Outdated => "changed meanwhile",
             Self::Aborted => "aborted",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",

@@ -1,5 +1,7 @@
 //! What every provider must do, run on each of them.
 
+mod changes;
+mod lists;
 mod relations;
 mod roles;
 mod totals;
@@ -209,14 +211,6 @@ fn an_update_keeps_what_only_the_server_knows() {
         provider.update_user(&change).unwrap();
         let want = User { id, email: String::new(), updated_at: 101, ..user("bob") };
         assert_eq!(provider.user("bob").unwrap().unwrap(), want);
-
-        // Who has not seen the latest state changes nothing.
-        let late = User { email: "late@example.com".to_owned(), ..change.clone() };
-        assert!(!provider.update_user_as_seen(&late, 100).unwrap());
-        assert_eq!(provider.user("bob").unwrap().unwrap(), want);
-        assert!(provider.update_user_as_seen(&change, 101).unwrap());
-        let nobody = provider.update_user_as_seen(&user("eve"), 0);
-        assert_eq!(nobody.unwrap_err().kind(), ErrorKind::NotFound);
 
         provider.update_user(&User { password: "$6$new".into(), ..change }).unwrap();
         let want = User { password: "$6$new".into(), last_password_change: 103, ..want };

@@ -8,6 +8,7 @@
 pub mod backup;
 #[cfg(test)]
 mod conformance;
+mod query;
 mod sql;
 mod store;
 
@@ -18,9 +19,14 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::model::{Admin, Folder, Group, Password, Role, User};
 
+pub use query::{
+    AdminQuery, AdminSort, AdminState, FolderQuery, FolderSort, FolderState, GroupQuery, GroupSort,
+    GroupState, RoleQuery, RoleSort, UserQuery, UserSort, UserState,
+};
 pub use store::Store;
 
-/// Which part of a sorted list is wanted. The order is that of the natural key.
+/// Which part of a sorted list is wanted. The order is that of the natural key, unless a
+/// query says another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     pub offset: u32,
@@ -39,46 +45,13 @@ impl Default for Page {
     }
 }
 
-/// Which users are wanted: those that meet everything that is set; and their order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserQuery {
-    /// Part of the name, the e-mail address or the description, whatever the case of
-    /// ASCII letters.
-    pub text: Option<String>,
-    pub state: Option<UserState>,
-    /// A group they are in.
-    pub group: Option<String>,
-    pub role: Option<String>,
-    pub sort: UserSort,
-}
+/// Decides, with an error, whether what is stored may be changed; asked in the very step of
+/// the change. It only looks, and may be asked again if the store has to begin anew.
+pub type Permit<'a, T> = &'a dyn Fn(&T) -> Result<()>;
 
-/// Whether users may log in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UserState {
-    /// Also those who have expired.
-    Enabled,
-    Disabled,
-    /// The expiration date has passed.
-    Expired,
-    /// Enabled, and the expiration date passes within the next seven days.
-    Expiring,
-    /// Enabled, and nine tenths of the quota, of bytes or of files, are used. The quota is
-    /// what counts in sessions: that of the primary group where the user has none.
-    NearQuota,
-    /// Never logged in.
-    NeverLoggedIn,
-}
-
-/// What a list of users is sorted by; what is equal, by name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum UserSort {
-    #[default]
-    Username,
-    LastLogin,
-    CreatedAt,
-    ExpirationDate,
-    UsedSize,
-}
+/// Changes what is stored, in one step that nobody else comes between, or leaves it with an
+/// error. It may be called again, on what is stored then, if the store has to begin anew.
+pub type Change<'a, T> = &'a dyn Fn(&mut T) -> Result<()>;
 
 /// Users, stored as given. The usage counters are read with the user but
 /// written only through [`UsageCounters`]; so are the definitions of its folders,
@@ -101,14 +74,22 @@ pub trait Users: Send + Sync {
     fn account_totals(&self, role: Option<&str>) -> Result<AccountTotals>;
     /// Fails with `AlreadyExists`.
     fn add_user(&self, user: &User) -> Result<()>;
-    /// Replaces the user but for `id`, `created_at` and `last_login`, and the
-    /// password if none is given. Fails with `NotFound`.
-    fn update_user(&self, user: &User) -> Result<()>;
-    /// The same, unless its `updated_at` is another than `seen`: then nothing is done and
-    /// false returned.
-    fn update_user_as_seen(&self, user: &User, seen: i64) -> Result<bool>;
+    /// Changes the user but for its name, `id`, `created_at` and `last_login`, and the
+    /// password if that is left empty. Fails with `NotFound`.
+    fn change_user(&self, username: &str, change: Change<'_, User>) -> Result<()>;
+    /// Replaces the user in the same way.
+    fn update_user(&self, user: &User) -> Result<()> {
+        self.change_user(&user.username, &|stored| {
+            user.clone_into(stored);
+            Ok(())
+        })
+    }
     /// Fails with `NotFound`.
-    fn delete_user(&self, username: &str) -> Result<()>;
+    fn delete_user_if(&self, username: &str, permit: Permit<'_, User>) -> Result<()>;
+    /// The same without a condition.
+    fn delete_user(&self, username: &str) -> Result<()> {
+        self.delete_user_if(username, &|_| Ok(()))
+    }
     /// Sets `last_login` to `now_unix_ms` if it is older than `older_than_unix_ms`.
     fn touch_user_login(
         &self,
@@ -148,47 +129,102 @@ pub struct Account {
 /// Groups, stored as given, their folders as those of users.
 pub trait Groups: Send + Sync {
     fn group(&self, name: &str) -> Result<Option<Group>>;
-    fn groups(&self, page: Page) -> Result<Vec<Group>>;
+    /// Those that the query finds, in its order, and how many there are on all pages.
+    fn find_groups(&self, query: &GroupQuery, page: Page) -> Result<(Vec<Group>, u64)>;
+    /// All of them, sorted by name.
+    fn groups(&self, page: Page) -> Result<Vec<Group>> {
+        Ok(self.find_groups(&GroupQuery::default(), page)?.0)
+    }
+    /// The first names.
+    fn group_names(&self, limit: u32) -> Result<Vec<String>>;
     /// Of those of these groups that there are, in no order.
     fn group_quotas(&self, names: &[String]) -> Result<Vec<GroupQuota>>;
     /// Fails with `AlreadyExists`.
     fn add_group(&self, group: &Group) -> Result<()>;
-    /// Replaces the group but for `id` and `created_at`. Fails with `NotFound`.
-    fn update_group(&self, group: &Group) -> Result<()>;
+    /// Changes the group but for its name, `id`, `created_at` and who is in it. Fails
+    /// with `NotFound`.
+    fn change_group(&self, name: &str, change: Change<'_, Group>) -> Result<()>;
+    /// Replaces the group in the same way.
+    fn update_group(&self, group: &Group) -> Result<()> {
+        self.change_group(&group.name, &|stored| {
+            group.clone_into(stored);
+            Ok(())
+        })
+    }
     /// Fails with `NotFound`, and with `Conflict` while users are in it.
-    fn delete_group(&self, name: &str) -> Result<()>;
+    fn delete_group_if(&self, name: &str, permit: Permit<'_, Group>) -> Result<()>;
+    /// The same without a condition.
+    fn delete_group(&self, name: &str) -> Result<()> {
+        self.delete_group_if(name, &|_| Ok(()))
+    }
 }
 
 /// Folders, stored as given; their counters as those of users.
 pub trait Folders: Send + Sync {
     fn folder(&self, name: &str) -> Result<Option<Folder>>;
-    fn folders(&self, page: Page) -> Result<Vec<Folder>>;
+    /// Those that the query finds, in its order, and how many there are on all pages.
+    fn find_folders(&self, query: &FolderQuery, page: Page) -> Result<(Vec<Folder>, u64)>;
+    /// All of them, sorted by name.
+    fn folders(&self, page: Page) -> Result<Vec<Folder>> {
+        Ok(self.find_folders(&FolderQuery::default(), page)?.0)
+    }
+    /// The first names.
+    fn folder_names(&self, limit: u32) -> Result<Vec<String>>;
+    /// Bytes that are counted in all folders.
+    fn size_of_folders(&self) -> Result<u64>;
     /// Which of these exist.
     fn existing_folders(&self, names: &[String]) -> Result<Vec<String>>;
     /// Fails with `AlreadyExists`.
     fn add_folder(&self, folder: &Folder) -> Result<()>;
-    /// Replaces the folder but for `id`. Fails with `NotFound`, and with
-    /// `InvalidInput` if it gets a place for every user but is mounted somewhere
-    /// with a quota of its own.
-    fn update_folder(&self, folder: &Folder) -> Result<()>;
+    /// Changes the folder but for its name, `id` and who mounts it. Fails with
+    /// `NotFound`, and with `InvalidInput` if it gets a place for every user but is
+    /// mounted somewhere with a quota of its own.
+    fn change_folder(&self, name: &str, change: Change<'_, Folder>) -> Result<()>;
+    /// Replaces the folder in the same way.
+    fn update_folder(&self, folder: &Folder) -> Result<()> {
+        self.change_folder(&folder.name, &|stored| {
+            folder.clone_into(stored);
+            Ok(())
+        })
+    }
     /// Takes it out of all users and groups. Fails with `NotFound`.
-    fn delete_folder(&self, name: &str) -> Result<()>;
+    fn delete_folder_if(&self, name: &str, permit: Permit<'_, Folder>) -> Result<()>;
+    /// The same without a condition.
+    fn delete_folder(&self, name: &str) -> Result<()> {
+        self.delete_folder_if(name, &|_| Ok(()))
+    }
 }
 
 /// Admins, stored as given; a write fails with `InvalidInput` if there is no such
 /// role.
 pub trait Admins: Send + Sync {
     fn admin(&self, username: &str) -> Result<Option<Admin>>;
-    fn admins(&self, page: Page) -> Result<Vec<Admin>>;
+    /// Those that the query finds, in its order, and how many there are on all pages.
+    fn find_admins(&self, query: &AdminQuery, page: Page) -> Result<(Vec<Admin>, u64)>;
+    /// All of them, sorted by name.
+    fn admins(&self, page: Page) -> Result<Vec<Admin>> {
+        Ok(self.find_admins(&AdminQuery::default(), page)?.0)
+    }
     /// Fails with `AlreadyExists`.
     fn add_admin(&self, admin: &Admin) -> Result<()>;
     /// Adds the admin if there is none at all; tells whether it did.
     fn add_first_admin(&self, admin: &Admin) -> Result<bool>;
-    /// Replaces the admin but for `id`, `created_at` and `last_login`, and the
-    /// password if none is given. Fails with `NotFound`.
-    fn update_admin(&self, admin: &Admin) -> Result<()>;
+    /// Changes the admin but for its name, `id`, `created_at` and `last_login`, and the
+    /// password if that is left empty. Fails with `NotFound`.
+    fn change_admin(&self, username: &str, change: Change<'_, Admin>) -> Result<()>;
+    /// Replaces the admin in the same way.
+    fn update_admin(&self, admin: &Admin) -> Result<()> {
+        self.change_admin(&admin.username, &|stored| {
+            admin.clone_into(stored);
+            Ok(())
+        })
+    }
     /// Fails with `NotFound`.
-    fn delete_admin(&self, username: &str) -> Result<()>;
+    fn delete_admin_if(&self, username: &str, permit: Permit<'_, Admin>) -> Result<()>;
+    /// The same without a condition.
+    fn delete_admin(&self, username: &str) -> Result<()> {
+        self.delete_admin_if(username, &|_| Ok(()))
+    }
     /// Sets `last_login` to `now_unix_ms` if it is older than `older_than_unix_ms`.
     fn touch_admin_login(
         &self,
@@ -203,14 +239,33 @@ pub trait Admins: Send + Sync {
 /// Roles, stored as given. Who has them is read from users and admins.
 pub trait Roles: Send + Sync {
     fn role(&self, name: &str) -> Result<Option<Role>>;
-    fn roles(&self, page: Page) -> Result<Vec<Role>>;
+    /// Those that the query finds, in its order, and how many there are on all pages.
+    fn find_roles(&self, query: &RoleQuery, page: Page) -> Result<(Vec<Role>, u64)>;
+    /// All of them, sorted by name.
+    fn roles(&self, page: Page) -> Result<Vec<Role>> {
+        Ok(self.find_roles(&RoleQuery::default(), page)?.0)
+    }
+    /// The first names.
+    fn role_names(&self, limit: u32) -> Result<Vec<String>>;
     /// Fails with `AlreadyExists`.
     fn add_role(&self, role: &Role) -> Result<()>;
-    /// Replaces the role but for `id` and `created_at`. Fails with `NotFound`.
-    fn update_role(&self, role: &Role) -> Result<()>;
+    /// Changes the role but for its name, `id`, `created_at` and who has it. Fails with
+    /// `NotFound`.
+    fn change_role(&self, name: &str, change: Change<'_, Role>) -> Result<()>;
+    /// Replaces the role in the same way.
+    fn update_role(&self, role: &Role) -> Result<()> {
+        self.change_role(&role.name, &|stored| {
+            role.clone_into(stored);
+            Ok(())
+        })
+    }
     /// Takes the role from its users. Fails with `NotFound`, and with `Conflict` as
     /// long as an admin has it: without a role an admin would see all users.
-    fn delete_role(&self, name: &str, now_unix_ms: i64) -> Result<()>;
+    fn delete_role_if(&self, name: &str, now_unix_ms: i64, permit: Permit<'_, Role>) -> Result<()>;
+    /// The same without a condition.
+    fn delete_role(&self, name: &str, now_unix_ms: i64) -> Result<()> {
+        self.delete_role_if(name, now_unix_ms, &|_| Ok(()))
+    }
     /// The names of all users of a role, sorted.
     fn usernames_of_role(&self, role: &str) -> Result<Vec<String>>;
 }

@@ -17,14 +17,14 @@ use tokio::sync::Semaphore;
 
 use super::sql::SqlProvider;
 use super::{
-    Account, AccountTotals, GroupQuota, Objects, Page, PasswordOwner, PasswordPolicy, Provider,
-    RestoreMode, Restored, UserQuery,
+    Account, AccountTotals, AdminQuery, FolderQuery, GroupQuery, GroupQuota, Objects, Page,
+    PasswordOwner, PasswordPolicy, Provider, RestoreMode, Restored, UserQuery,
 };
 use crate::config::{DataProviderConfig, Driver, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
 use crate::model::{
-    Admin, Effective, Folder, Group, NamingRules, Rules, User, VirtualFolder, effective,
+    Admin, Effective, Folder, Group, NamingRules, Password, Rules, User, VirtualFolder, effective,
 };
 
 /// `last_login` is not written again before this much time has passed.
@@ -197,30 +197,20 @@ impl Store {
     }
 
     /// Replaces the user of this name and returns it as stored; without a new
-    /// password the old one stays. Fails with `InvalidInput` or `NotFound`.
+    /// password the old one stays, and the second factor in any case. Fails with
+    /// `InvalidInput` or `NotFound`.
     pub async fn update_user(&self, user: User) -> Result<User> {
-        let name = user.username.clone();
-        let updated = self.update_user_within(user, None, None).await?;
-        stored(updated, "user", &name)
+        self.update_user_if(user, None, |_| Ok(())).await
     }
 
-    /// The same, unless its `updated_at` is another than `seen`: then nothing is done. A
-    /// user that does not have `role`, if one is given, is not found.
-    pub async fn update_user_as_seen(
-        &self,
-        user: User,
-        seen: i64,
-        role: Option<&str>,
-    ) -> Result<Option<User>> {
-        self.update_user_within(user, role.map(str::to_owned), Some(seen)).await
-    }
-
-    async fn update_user_within(
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned. A user that does not have `role`, if one is given, is not found.
+    pub async fn update_user_if(
         &self,
         mut user: User,
-        role: Option<String>,
-        seen: Option<i64>,
-    ) -> Result<Option<User>> {
+        role: Option<&str>,
+        permit: impl Fn(&User) -> Result<()> + Send + 'static,
+    ) -> Result<User> {
         self.require_changeable_users()?;
         user.normalise(&self.rules)?;
         self.settle_folders(&mut user.virtual_folders)
@@ -228,32 +218,44 @@ impl Store {
             .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
         self.prepare_user_password(&mut user).await?;
         let now = now_unix_ms();
-        user.updated_at = now;
         user.last_password_change = now;
+        let role = role.map(str::to_owned);
         self.run(move |provider| {
-            roles::require_user_of(provider, &user.username, role.as_deref())?;
-            match seen {
-                None => provider.update_user(&user)?,
-                Some(seen) if !provider.update_user_as_seen(&user, seen)? => return Ok(None),
-                Some(_) => {}
-            }
-            stored(provider.user(&user.username)?, "user", &user.username).map(Some)
+            provider.change_user(&user.username, &|stored| {
+                roles::require_user_of(stored, role.as_deref())?;
+                permit(stored)?;
+                let mut new = user.clone();
+                new.keep_second_factor_of(stored);
+                new.updated_at = later(now, stored.updated_at);
+                *stored = new;
+                Ok(())
+            })?;
+            stored(provider.user(&user.username)?, "user", &user.username)
         })
         .await
     }
 
     /// Deletes the account, never its files. Fails with `NotFound`.
     pub async fn delete_user(&self, username: &str) -> Result<()> {
-        self.delete_user_within(username, None).await
+        self.delete_user_if(username, None, |_| Ok(())).await
     }
 
-    /// The same, but a user that does not have `role`, if one is given, is not found.
-    async fn delete_user_within(&self, username: &str, role: Option<String>) -> Result<()> {
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned. A user that does not have `role`, if one is given, is not found.
+    pub async fn delete_user_if(
+        &self,
+        username: &str,
+        role: Option<&str>,
+        permit: impl Fn(&User) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         self.require_changeable_users()?;
         let name = self.rules.naming.canonical(username);
+        let role = role.map(str::to_owned);
         self.run(move |provider| {
-            roles::require_user_of(provider, &name, role.as_deref())?;
-            provider.delete_user(&name)
+            provider.delete_user_if(&name, &|stored| {
+                roles::require_user_of(stored, role.as_deref())?;
+                permit(stored)
+            })
         })
         .await
     }
@@ -281,9 +283,14 @@ impl Store {
         self.run(move |provider| provider.group(&name)).await
     }
 
-    /// Groups sorted by name.
-    pub async fn groups(&self, page: Page) -> Result<Vec<Group>> {
-        self.run(move |provider| provider.groups(bounded(page))).await
+    /// The groups that a query finds, in its order, and how many there are on all pages.
+    pub async fn find_groups(&self, query: GroupQuery, page: Page) -> Result<(Vec<Group>, u64)> {
+        self.run(move |provider| provider.find_groups(&query, bounded(page))).await
+    }
+
+    /// The names of the first groups: as many as a page can have.
+    pub async fn group_names(&self) -> Result<Vec<String>> {
+        self.run(|provider| provider.group_names(Page::MAX_LIMIT)).await
     }
 
     /// Adds a group and returns it as stored. Fails with `InvalidInput` or
@@ -300,10 +307,25 @@ impl Store {
 
     /// Replaces the group of this name and returns it as stored; its users stay in
     /// it. Fails with `InvalidInput` or `NotFound`.
-    pub async fn update_group(&self, mut group: Group) -> Result<Group> {
+    pub async fn update_group(&self, group: Group) -> Result<Group> {
+        self.update_group_if(group, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned.
+    pub async fn update_group_if(
+        &self,
+        mut group: Group,
+        permit: impl Fn(&Group) -> Result<()> + Send + 'static,
+    ) -> Result<Group> {
         self.prepare_group(&mut group).await?;
         self.run(move |provider| {
-            provider.update_group(&group)?;
+            provider.change_group(&group.name, &|stored| {
+                permit(stored)?;
+                let updated_at = later(group.updated_at, stored.updated_at);
+                *stored = Group { updated_at, ..group.clone() };
+                Ok(())
+            })?;
             stored(provider.group(&group.name)?, "group", &group.name)
         })
         .await
@@ -320,8 +342,18 @@ impl Store {
 
     /// Fails with `NotFound`, and with `Conflict` while users are in it.
     pub async fn delete_group(&self, name: &str) -> Result<()> {
+        self.delete_group_if(name, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned.
+    pub async fn delete_group_if(
+        &self,
+        name: &str,
+        permit: impl Fn(&Group) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let name = self.rules.naming.canonical(name);
-        self.run(move |provider| provider.delete_group(&name)).await
+        self.run(move |provider| provider.delete_group_if(&name, &permit)).await
     }
 
     /// Decides which folders are made from what is said of them here.
@@ -363,6 +395,21 @@ impl Store {
         self.run(move |provider| provider.folders(bounded(page))).await
     }
 
+    /// The folders that a query finds, in its order, and how many there are on all pages.
+    pub async fn find_folders(&self, query: FolderQuery, page: Page) -> Result<(Vec<Folder>, u64)> {
+        self.run(move |provider| provider.find_folders(&query, bounded(page))).await
+    }
+
+    /// The names of the first folders: as many as a page can have.
+    pub async fn folder_names(&self) -> Result<Vec<String>> {
+        self.run(|provider| provider.folder_names(Page::MAX_LIMIT)).await
+    }
+
+    /// Bytes that are counted in all folders.
+    pub async fn size_of_folders(&self) -> Result<u64> {
+        self.run(|provider| provider.size_of_folders()).await
+    }
+
     /// Adds a folder and returns it as stored. Fails with `InvalidInput` or
     /// `AlreadyExists`.
     pub async fn add_folder(&self, mut folder: Folder) -> Result<Folder> {
@@ -376,10 +423,24 @@ impl Store {
 
     /// Replaces the folder of this name and returns it as stored. Fails with
     /// `InvalidInput` or `NotFound`.
-    pub async fn update_folder(&self, mut folder: Folder) -> Result<Folder> {
+    pub async fn update_folder(&self, folder: Folder) -> Result<Folder> {
+        self.update_folder_if(folder, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned.
+    pub async fn update_folder_if(
+        &self,
+        mut folder: Folder,
+        permit: impl Fn(&Folder) -> Result<()> + Send + 'static,
+    ) -> Result<Folder> {
         folder.normalise(&self.rules)?;
         self.run(move |provider| {
-            provider.update_folder(&folder)?;
+            provider.change_folder(&folder.name, &|stored| {
+                permit(stored)?;
+                folder.clone_into(stored);
+                Ok(())
+            })?;
             stored(provider.folder(&folder.name)?, "folder", &folder.name)
         })
         .await
@@ -388,8 +449,18 @@ impl Store {
     /// Deletes the folder object and takes it out of users and groups; never deletes
     /// files. Fails with `NotFound`.
     pub async fn delete_folder(&self, name: &str) -> Result<()> {
+        self.delete_folder_if(name, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned.
+    pub async fn delete_folder_if(
+        &self,
+        name: &str,
+        permit: impl Fn(&Folder) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let name = self.rules.naming.canonical(name);
-        self.run(move |provider| provider.delete_folder(&name)).await
+        self.run(move |provider| provider.delete_folder_if(&name, &permit)).await
     }
 
     pub async fn admin(&self, username: &str) -> Result<Option<Admin>> {
@@ -397,15 +468,15 @@ impl Store {
         self.run(move |provider| provider.admin(&name)).await
     }
 
-    /// Admins sorted by name.
-    pub async fn admins(&self, page: Page) -> Result<Vec<Admin>> {
-        self.run(move |provider| provider.admins(bounded(page))).await
+    /// The admins that a query finds, in its order, and how many there are on all pages.
+    pub async fn find_admins(&self, query: AdminQuery, page: Page) -> Result<(Vec<Admin>, u64)> {
+        self.run(move |provider| provider.find_admins(&query, bounded(page))).await
     }
 
     /// True if there is at least one admin.
     pub async fn has_admins(&self) -> Result<bool> {
         let one = Page { limit: 1, ..Page::default() };
-        Ok(!self.admins(one).await?.is_empty())
+        Ok(!self.find_admins(AdminQuery::default(), one).await?.0.is_empty())
     }
 
     /// Adds an admin, who needs a password, and returns it as stored. Fails with
@@ -442,22 +513,92 @@ impl Store {
     }
 
     /// Replaces the admin of this name and returns it as stored; without a new
-    /// password the old one stays. Fails with `InvalidInput` or `NotFound`.
-    pub async fn update_admin(&self, mut admin: Admin) -> Result<Admin> {
+    /// password the old one stays, and the second factor in any case. Fails with
+    /// `InvalidInput` or `NotFound`.
+    pub async fn update_admin(&self, admin: Admin) -> Result<Admin> {
+        self.update_admin_if(admin, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned.
+    pub async fn update_admin_if(
+        &self,
+        mut admin: Admin,
+        permit: impl Fn(&Admin) -> Result<()> + Send + 'static,
+    ) -> Result<Admin> {
         admin.normalise(&self.rules)?;
         self.prepare_admin_password(&mut admin).await?;
-        admin.updated_at = now_unix_ms();
+        self.change_stored_admin(admin.username.clone(), move |stored| {
+            permit(stored)?;
+            let mut new = admin.clone();
+            new.keep_second_factor_of(stored);
+            *stored = new;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes some of what an admin can change of the own account, and nothing else.
+    /// Fails with `InvalidInput` or `NotFound`.
+    pub async fn change_admin(
+        &self,
+        username: &str,
+        change: impl Fn(&mut Admin) + Send + 'static,
+    ) -> Result<Admin> {
+        let rules = self.rules.clone();
+        self.change_stored_admin(self.rules.naming.canonical(username), move |stored| {
+            change(stored);
+            stored.normalise(&rules)
+        })
+        .await
+    }
+
+    /// Replaces the password of an admin and nothing else. Fails with `InvalidInput` or
+    /// `NotFound`.
+    pub async fn set_admin_password(&self, username: &str, password: Password) -> Result<Admin> {
+        let username = self.rules.naming.canonical(username);
+        let mut new = Admin { username, password, ..Admin::default() };
+        self.prepare_admin_password(&mut new).await?;
+        self.change_stored_admin(new.username.clone(), move |stored| {
+            new.password.clone_into(&mut stored.password);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets `change` change the admin, gives it a new time, and returns it as stored.
+    async fn change_stored_admin(
+        &self,
+        username: String,
+        change: impl Fn(&mut Admin) -> Result<()> + Send + 'static,
+    ) -> Result<Admin> {
+        let now = now_unix_ms();
         self.run(move |provider| {
-            provider.update_admin(&admin)?;
-            stored(provider.admin(&admin.username)?, "admin", &admin.username)
+            provider.change_admin(&username, &|stored| {
+                let updated_at = later(now, stored.updated_at);
+                change(stored)?;
+                stored.updated_at = updated_at;
+                Ok(())
+            })?;
+            stored(provider.admin(&username)?, "admin", &username)
         })
         .await
     }
 
     /// Fails with `NotFound`.
     pub async fn delete_admin(&self, username: &str) -> Result<()> {
+        self.delete_admin_if(username, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned.
+    pub async fn delete_admin_if(
+        &self,
+        username: &str,
+        permit: impl Fn(&Admin) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let name = self.rules.naming.canonical(username);
-        self.run(move |provider| provider.delete_admin(&name)).await
+        self.run(move |provider| provider.delete_admin_if(&name, &permit)).await
     }
 
     /// Notes a login, at most every ten minutes.
@@ -588,6 +729,12 @@ impl UsageStore for Store {
 
 fn bounded(page: Page) -> Page {
     Page { limit: page.limit.clamp(1, Page::MAX_LIMIT), ..page }
+}
+
+/// The time of a change of what was changed at `before`: no two changes have the same, even
+/// within one tick of the clock, or when it was set back.
+fn later(now_unix_ms: i64, before: i64) -> i64 {
+    now_unix_ms.max(before.saturating_add(1))
 }
 
 /// The object that was just written; it may have been deleted since.

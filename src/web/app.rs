@@ -13,6 +13,7 @@ use slog::Logger;
 
 use crate::auth::Login;
 use crate::config::TrackQuota;
+use crate::error;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::model::User;
@@ -79,9 +80,19 @@ impl Services {
         admin: &Admin<R>,
         username: &str,
     ) -> Result<(), ApiError> {
+        self.delete_user_if(admin, username, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored.
+    pub async fn delete_user_if<R: Right>(
+        &self,
+        admin: &Admin<R>,
+        username: &str,
+        permit: impl Fn(&User) -> error::Result<()> + Send + 'static,
+    ) -> Result<(), ApiError> {
         let users = self.users_of(admin);
         let user = users.get(username).await?;
-        users.delete(&user.username).await?;
+        users.delete_if(&user.username, permit).await?;
         self.registry.kill_user(&user.username, KillReason::AccountDeleted).await;
         self.quota.forget(AccountId::user(user.username)).await;
         Ok(())

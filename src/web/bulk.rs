@@ -159,13 +159,13 @@ impl Services {
         const TRIES: usize = 3;
         let users = self.users_of(admin);
         for _ in 0..TRIES {
-            let mut user = users.get(username).await?;
-            let seen = user.updated_at;
+            let seen = users.get(username).await?;
+            let mut user = seen.clone();
             change.apply(&mut user);
             // None given: the stored one stays.
             user.password = Password::default();
             // Whatever somebody else changes meanwhile must not be undone.
-            if let Some(user) = users.replace_as_seen(user, seen).await? {
+            if let Some(user) = users.replace_as_seen(user, &seen).await? {
                 self.follow_change(&user, false).await;
                 return Ok(());
             }

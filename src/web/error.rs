@@ -116,6 +116,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::NotEmpty => {
             StatusCode::CONFLICT
         }
+        ErrorKind::Outdated => StatusCode::PRECONDITION_FAILED,
         ErrorKind::PermissionDenied | ErrorKind::DownloadQuotaExceeded => StatusCode::FORBIDDEN,
         ErrorKind::NotADirectory
         | ErrorKind::IsADirectory
@@ -180,6 +181,7 @@ mod tests {
             (ErrorKind::NotFound, 404),
             (ErrorKind::AlreadyExists, 409),
             (ErrorKind::Conflict, 409),
+            (ErrorKind::Outdated, 412),
             (ErrorKind::PermissionDenied, 403),
             (ErrorKind::InvalidInput, 400),
             (ErrorKind::Unsupported, 400),

@@ -20,6 +20,7 @@ mod health;
 mod htpasswd;
 mod listen;
 mod live;
+mod object_query;
 mod observe;
 mod openapi;
 mod pages;
@@ -40,6 +41,7 @@ mod tls;
 mod token;
 mod user_query;
 mod validity;
+mod versions;
 
 #[cfg(test)]
 mod tests;

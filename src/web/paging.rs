@@ -10,7 +10,8 @@ use crate::web::error::ApiError;
 pub const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 100;
 
-/// The direction of a list, which is sorted by its objects' natural key.
+/// The direction of a list, which is sorted by its objects' natural key unless `sort` says
+/// otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 pub enum Order {
     #[default]
@@ -31,7 +32,7 @@ pub struct PagingQuery {
     /// The most objects to return, 1 to 500; 100 if absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<String>,
-    /// `ASC` (default) or `DESC` by name.
+    /// `ASC` (default) or `DESC`, by what the list is sorted by.
     #[param(value_type = Option<Order>, inline)]
     pub order: Option<String>,
 }

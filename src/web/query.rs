@@ -33,9 +33,66 @@ pub fn switch(name: &str, text: Option<&str>) -> Result<bool, ApiError> {
     }
 }
 
+/// The longest text that lists are searched for; more is a mistake, and the patterns of
+/// databases have limits of their own.
+const MAX_SEARCH_BYTES: usize = 1024;
+
+/// What a list is searched for, unless it is empty.
+pub fn search_text(q: Option<&str>) -> Result<Option<String>, ApiError> {
+    match given(q) {
+        Some(text) if text.len() > MAX_SEARCH_BYTES => {
+            Err(ApiError::bad_request(format!("q: is longer than {MAX_SEARCH_BYTES} bytes")))
+        }
+        // To some databases it is the end of the text, which then is found everywhere.
+        Some(text) if text.contains('\0') => {
+            Err(ApiError::bad_request("q: must not contain a NUL character"))
+        }
+        text => Ok(text),
+    }
+}
+
+/// A parameter, unless it is empty.
+pub fn given(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// What a parameter stands for, unless it is absent or empty; `name` is for the refusal.
+pub fn choice<T: Copy>(
+    name: &str,
+    text: Option<&str>,
+    known: &[(&str, T)],
+) -> Result<Option<T>, ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    match known.iter().find(|(key, _)| *key == text) {
+        Some((_, meaning)) => Ok(Some(*meaning)),
+        None => {
+            let keys: Vec<&str> = known.iter().map(|(key, _)| *key).collect();
+            Err(ApiError::bad_request(format!("{name}: must be one of {}", keys.join(", "))))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_choice_is_one_of_the_known_ones() {
+        let read = |text| choice("sort", text, &[("a", 1), ("b", 2)]).map_err(|e| e.to_string());
+        assert_eq!(read(None), Ok(None));
+        assert_eq!(read(Some("")), Ok(None));
+        assert_eq!(read(Some("b")), Ok(Some(2)));
+        assert_eq!(read(Some("B")), Err("sort: must be one of a, b".to_owned()));
+    }
+
+    #[test]
+    fn a_search_has_a_bound() {
+        let most = "x".repeat(MAX_SEARCH_BYTES);
+        assert_eq!(search_text(Some(&most)).expect("allowed"), Some(most.clone()));
+        assert!(search_text(Some(&(most + "x"))).is_err());
+        assert!(search_text(Some("a\0b")).is_err());
+        assert_eq!(search_text(Some("")).expect("allowed"), None);
+    }
 
     #[test]
     fn switches_are_zero_or_one() {

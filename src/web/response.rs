@@ -1,9 +1,11 @@
 //! The envelope of every answer that is not an object: `ApiResponse`.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::web::versions::{Versioned, entity_tag};
 
 /// What happened, in words; the status code says the same to programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -31,6 +33,16 @@ pub fn done(status: StatusCode, message: impl Into<String>) -> HttpResponse {
 /// 200 with an [`ApiResponse`] that says `message`.
 pub fn ok(message: impl Into<String>) -> HttpResponse {
     done(StatusCode::OK, message)
+}
+
+/// 200 with a page of a list, and in `X-Total-Count` how many there are on all pages.
+pub fn listed<T: Serialize>(objects: &[T], total: u64) -> HttpResponse {
+    HttpResponse::Ok().insert_header(("X-Total-Count", total.to_string())).json(objects)
+}
+
+/// 200 with an object, `shown` as the client may see it, and its entity tag.
+pub fn tagged<T: Versioned>(shown: &T) -> HttpResponse {
+    HttpResponse::Ok().insert_header(header::ETag(entity_tag(shown))).json(shown)
 }
 
 /// 201 with the created object and where it is found from now on.

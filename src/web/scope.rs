@@ -4,13 +4,16 @@
 
 use std::collections::HashSet;
 
-use crate::error::{Error, ErrorKind};
+use actix_web::http::StatusCode;
+
+use crate::error::{self, Error, ErrorKind};
 use crate::model::User;
 use crate::provider::{AccountTotals, Page, Store, UserQuery};
 use crate::web::api::found;
 use crate::web::app::Services;
 use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
+use crate::web::versions::{form_version, require_form_version};
 
 /// The users that one administrator may see, and what can be done with them.
 pub struct VisibleUsers<'a> {
@@ -75,40 +78,47 @@ impl VisibleUsers<'_> {
         Ok(self.shown(self.store.add_user(user).await?))
     }
 
-    /// Replaces the user of this name, which keeps the role of the administrator.
+    /// Replaces the user of this name, which keeps the role of the administrator, if
+    /// `permit` agrees to what is stored.
     ///
     /// # Errors
     /// 404 if there is no such user, or it has another role by now.
-    pub async fn replace(&self, mut user: User) -> Result<User, ApiError> {
+    pub async fn replace_if(
+        &self,
+        mut user: User,
+        permit: impl Fn(&User) -> error::Result<()> + Send + 'static,
+    ) -> Result<User, ApiError> {
         self.claim(&mut user)?;
-        let stored = match self.role {
-            None => self.store.update_user(user).await?,
-            Some(role) => self.store.update_user_of_role(role, user).await?,
-        };
+        let role = self.role.map(str::to_owned);
+        let permit = move |stored: &User| permit(&shown_to(role.as_deref(), stored.clone()));
+        let stored = self.store.update_user_if(user, self.role, permit).await?;
         Ok(self.shown(stored))
     }
 
-    /// The same, unless its `updated_at` is another than `seen`: then nothing is done.
-    pub async fn replace_as_seen(
-        &self,
-        mut user: User,
-        seen: i64,
-    ) -> Result<Option<User>, ApiError> {
-        self.claim(&mut user)?;
-        let stored = self.store.update_user_as_seen(user, seen, self.role).await?;
-        Ok(stored.map(|user| self.shown(user)))
+    /// Replaces the user of this name unless it is another than `seen`, apart from what
+    /// changes by itself: then nothing is done.
+    pub async fn replace_as_seen(&self, user: User, seen: &User) -> Result<Option<User>, ApiError> {
+        let seen = form_version(seen);
+        let replaced = self.replace_if(user, move |stored| require_form_version(stored, &seen));
+        match replaced.await {
+            Ok(user) => Ok(Some(user)),
+            Err(error) if error.status() == StatusCode::PRECONDITION_FAILED => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Deletes the user of this name.
+    /// Deletes the user of this name, if `permit` agrees to what is stored.
     ///
     /// # Errors
     /// 404 if there is no such user, or it has another role by now.
-    pub async fn delete(&self, username: &str) -> Result<(), ApiError> {
-        match self.role {
-            None => self.store.delete_user(username).await?,
-            Some(role) => self.store.delete_user_of_role(role, username).await?,
-        }
-        Ok(())
+    pub async fn delete_if(
+        &self,
+        username: &str,
+        permit: impl Fn(&User) -> error::Result<()> + Send + 'static,
+    ) -> Result<(), ApiError> {
+        let role = self.role.map(str::to_owned);
+        let permit = move |stored: &User| permit(&shown_to(role.as_deref(), stored.clone()));
+        Ok(self.store.delete_user_if(username, self.role, permit).await?)
     }
 
     /// Their names, for lists of other things in which users are named.
@@ -138,15 +148,20 @@ impl VisibleUsers<'_> {
         Ok(())
     }
 
-    /// The user without what it tells of others: who else mounts its folders.
-    fn shown(&self, mut user: User) -> User {
-        if self.role.is_some() {
-            for folder in &mut user.virtual_folders {
-                folder.folder.users.clear();
-            }
-        }
-        user
+    fn shown(&self, user: User) -> User {
+        shown_to(self.role, user)
     }
+}
+
+/// The user without what it tells an administrator with a role of others: who else mounts
+/// its folders.
+fn shown_to(role: Option<&str>, mut user: User) -> User {
+    if role.is_some() {
+        for folder in &mut user.virtual_folders {
+            folder.folder.users.clear();
+        }
+    }
+    user
 }
 
 /// 409 for who has tried [`VisibleUsers::replace_as_seen`] often enough.
@@ -199,7 +214,9 @@ mod tests {
                 "effective_user",
                 "add_user",
                 "update_user",
+                "update_user_if",
                 "delete_user",
+                "delete_user_if",
                 "account_totals",
                 "quotas_of",
                 "snapshot",

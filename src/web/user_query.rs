@@ -5,6 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::provider::{UserQuery, UserSort, UserState};
 use crate::web::error::ApiError;
+use crate::web::query::{choice, given, search_text};
 
 /// Filter and order of a list of users; text, so that a wrong one can be named.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams, ToSchema)]
@@ -33,34 +34,27 @@ impl UserListQuery {
     /// # Errors
     /// 400 naming the parameter that is wrong.
     pub fn checked(&self) -> Result<UserQuery, ApiError> {
-        let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let state = match self.status.as_deref() {
-            None | Some("") => None,
-            Some("enabled") => Some(UserState::Enabled),
-            Some("disabled") => Some(UserState::Disabled),
-            Some("expired") => Some(UserState::Expired),
-            Some("expiring") => Some(UserState::Expiring),
-            Some("quota") => Some(UserState::NearQuota),
-            Some("never") => Some(UserState::NeverLoggedIn),
-            Some(_) => {
-                let told = "status: must be enabled, disabled, expired, expiring, quota or never";
-                return Err(ApiError::bad_request(told));
-            }
-        };
-        let sort = match self.sort.as_deref() {
-            None | Some("" | "username") => UserSort::Username,
-            Some("last_login") => UserSort::LastLogin,
-            Some("created_at") => UserSort::CreatedAt,
-            Some("expiration_date") => UserSort::ExpirationDate,
-            Some("used_quota_size") => UserSort::UsedSize,
-            Some(_) => return Err(ApiError::bad_request("sort: is not one of the known keys")),
-        };
+        let states = [
+            ("enabled", UserState::Enabled),
+            ("disabled", UserState::Disabled),
+            ("expired", UserState::Expired),
+            ("expiring", UserState::Expiring),
+            ("quota", UserState::NearQuota),
+            ("never", UserState::NeverLoggedIn),
+        ];
+        let sorts = [
+            ("username", UserSort::Username),
+            ("last_login", UserSort::LastLogin),
+            ("created_at", UserSort::CreatedAt),
+            ("expiration_date", UserSort::ExpirationDate),
+            ("used_quota_size", UserSort::UsedSize),
+        ];
         Ok(UserQuery {
-            text: some(&self.q),
-            state,
-            group: some(&self.group),
-            role: some(&self.role),
-            sort,
+            text: search_text(self.q.as_deref())?,
+            state: choice("status", self.status.as_deref(), &states)?,
+            group: given(self.group.as_deref()),
+            role: given(self.role.as_deref()),
+            sort: choice("sort", self.sort.as_deref(), &sorts)?.unwrap_or_default(),
         })
     }
 }

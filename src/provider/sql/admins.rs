@@ -10,10 +10,11 @@ use super::relations::{
 };
 use super::roles::require_role;
 use super::schema::{account_groups, admins, admins_groups};
+use super::search::{contains, count, page_of, part_of_text, sorted};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, Result};
 use crate::model::{Admin, Password};
-use crate::provider::{Admins, Page};
+use crate::provider::{AdminQuery, AdminSort, AdminState, Admins, Change, Page, Permit};
 
 /// An admin as it is read.
 #[derive(Queryable, Selectable)]
@@ -120,40 +121,87 @@ pub fn assemble_admins(rows: Vec<AdminRow>, groups: Vec<MembershipRow>) -> Resul
     rows.into_iter().map(related).collect()
 }
 
+/// One admin with the groups, as it is read.
+macro_rules! find_admin {
+    ($conn:expr, $username:expr) => {{
+        let rows: Vec<AdminRow> = admins::table
+            .filter(admins::username.eq($username))
+            .select(AdminRow::as_select())
+            .load($conn)?;
+        (rows, relations_of_admins!($conn, eq, $username))
+    }};
+}
+
+/// How the column `filters` begins to say that one-time passwords are on. No text in it can
+/// look like that: quotes within it are escaped.
+const WITH_SECOND_FACTOR: &str = r#""totp_config":{"enabled":true"#;
+
+/// The boxed query with the conditions of an [`AdminQuery`].
+macro_rules! matching {
+    ($query:expr, $wanted:expr, $part:expr, $with_second_factor:expr) => {{
+        let mut query = $query;
+        if let Some(part) = &$part {
+            query = query.filter(
+                contains!(admins::username, part)
+                    .or(contains!(admins::email, part))
+                    .or(contains!(admins::description, part))
+                    .or(contains!(admins::role, part)),
+            );
+        }
+        query = match $wanted.state {
+            None => query,
+            Some(AdminState::Enabled) => query.filter(admins::status.eq(1)),
+            Some(AdminState::Disabled) => query.filter(admins::status.ne(1)),
+            Some(AdminState::NoSecondFactor) => query
+                .filter(admins::status.eq(1))
+                .filter(diesel::dsl::not(contains!(admins::filters, &$with_second_factor))),
+            Some(AdminState::NeverLoggedIn) => query.filter(admins::last_login.eq(0)),
+        };
+        if let Some(group) = &$wanted.group {
+            let joining = admins_groups::table
+                .filter(admins_groups::group_name.eq(group))
+                .select(admins_groups::username);
+            query = query.filter(admins::username.eq_any(joining));
+        }
+        if let Some(role) = &$wanted.role {
+            query = query.filter(admins::role.eq(role));
+        }
+        query
+    }};
+}
+
 impl Admins for SqlProvider {
     fn admin(&self, username: &str) -> Result<Option<Admin>> {
         let (rows, groups) = with_engine!(&mut self.connection()?, conn => {
-            conn.transaction(|conn| {
-                let rows: Vec<AdminRow> = admins::table
-                    .filter(admins::username.eq(username))
-                    .select(AdminRow::as_select())
-                    .load(conn)?;
-                Ok::<_, DieselError>((rows, relations_of_admins!(conn, eq, username)))
-            })
+            conn.transaction(|conn| Ok::<_, DieselError>(find_admin!(conn, username)))
         })
         .map_err(|error| query_failed(&format!("admin {username:?}"), error))?;
         Ok(assemble_admins(rows, groups)?.pop())
     }
 
-    fn admins(&self, page: Page) -> Result<Vec<Admin>> {
-        let (rows, groups) = with_engine!(&mut self.connection()?, conn => {
+    fn find_admins(&self, query: &AdminQuery, page: Page) -> Result<(Vec<Admin>, u64)> {
+        let part = query.text.as_deref().map(part_of_text);
+        let second = part_of_text(WITH_SECOND_FACTOR);
+        let (rows, total, groups) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let query = admins::table
-                    .select(AdminRow::as_select())
-                    .offset(page.offset.into())
-                    .limit(page.limit.into());
-                let rows: Vec<AdminRow> = if page.descending {
-                    query.order(admins::username.desc()).load(conn)?
-                } else {
-                    query.order(admins::username.asc()).load(conn)?
+                let counted = admins::table.select(diesel::dsl::count_star()).into_boxed();
+                let total: i64 = matching!(counted, query, part, second).first(conn)?;
+                let found = admins::table.select(AdminRow::as_select()).into_boxed();
+                let found = matching!(found, query, part, second);
+                let found = match query.sort {
+                    AdminSort::Username => found,
+                    AdminSort::LastLogin => sorted!(found, admins::last_login, page),
+                    AdminSort::CreatedAt => sorted!(found, admins::created_at, page),
+                    AdminSort::UpdatedAt => sorted!(found, admins::updated_at, page),
                 };
+                let rows: Vec<AdminRow> = page_of!(found, admins::username, page).load(conn)?;
                 let names: Vec<&str> = rows.iter().map(|row| row.username.as_str()).collect();
                 let groups = relations_of_admins!(conn, eq_any, &names);
-                Ok::<_, DieselError>((rows, groups))
+                Ok::<_, DieselError>((rows, total, groups))
             })
         })
         .map_err(|error| query_failed("admins", error))?;
-        assemble_admins(rows, groups)
+        Ok((assemble_admins(rows, groups)?, count(total)))
     }
 
     fn add_admin(&self, admin: &Admin) -> Result<()> {
@@ -184,28 +232,34 @@ impl Admins for SqlProvider {
         .map_err(|aborted| aborted.during(&what))
     }
 
-    fn update_admin(&self, admin: &Admin) -> Result<()> {
-        let what = format!("admin {:?}", admin.username);
-        let record = AdminRecord::replacement(admin)?;
+    fn change_admin(&self, username: &str, change: Change<'_, Admin>) -> Result<()> {
+        let what = format!("admin {username:?}");
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let (rows, groups) = find_admin!(conn, username);
+            let found = assemble_admins(rows, groups)?.pop();
+            let mut admin = found.ok_or_else(|| not_found(&what))?;
+            change(&mut admin)?;
+            username.clone_into(&mut admin.username);
             require_role!(conn, what, &admin.role);
-            let existing = admins::table.filter(admins::username.eq(&admin.username));
-            if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Aborted::from(not_found(&what)));
-            }
-            write_admin_relations!(conn, &what, admin);
+            diesel::update(admins::table.filter(admins::username.eq(username)))
+                .set(&AdminRecord::replacement(&admin)?)
+                .execute(conn)?;
+            write_admin_relations!(conn, &what, &admin);
             Ok(())
         }))
         .map_err(|aborted| aborted.during(&what))
     }
 
-    fn delete_admin(&self, username: &str) -> Result<()> {
+    fn delete_admin_if(&self, username: &str, permit: Permit<'_, Admin>) -> Result<()> {
         let what = format!("admin {username:?}");
-        let deleted = with_engine!(&mut self.connection()?, conn => {
-            diesel::delete(admins::table.filter(admins::username.eq(username))).execute(conn)
-        })
-        .map_err(|error| query_failed(&what, error))?;
-        if deleted == 0 { Err(not_found(&what)) } else { Ok(()) }
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let (rows, groups) = find_admin!(conn, username);
+            let found = assemble_admins(rows, groups)?.pop();
+            permit(&found.ok_or_else(|| not_found(&what))?)?;
+            diesel::delete(admins::table.filter(admins::username.eq(username))).execute(conn)?;
+            Ok(())
+        }))
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn touch_admin_login(

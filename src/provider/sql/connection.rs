@@ -52,7 +52,7 @@ pub trait Engine: Sized {
 
     /// All of `work`, or nothing if it fails. Takes the write lock at once: a
     /// transaction that first reads and then finds another writer in its way
-    /// could only fail.
+    /// could only fail. So what `work` reads is still true when it writes.
     fn write<T, E, F>(&mut self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut Self) -> Result<T, E>,

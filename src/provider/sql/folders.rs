@@ -5,13 +5,14 @@ use diesel::result::Error as DieselError;
 
 use super::connection::{Engine, with_engine};
 use super::relations::{self, ByOwner, relations_of_folders, require_private_mounts};
-use super::schema::{folders, groups_folders, quota_usage, users_folders};
+use super::schema::{folders, groups_folders, quota_usage, users, users_folders};
+use super::search::{contains, count, page_of, part_of_text, sorted};
 use super::usage::{self, KIND_FOLDER};
 use super::users::Counters;
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::Result;
 use crate::model::Folder;
-use crate::provider::{Folders, Page};
+use crate::provider::{Change, FolderQuery, FolderSort, FolderState, Folders, Page, Permit};
 
 /// A folder as it is read.
 #[derive(Queryable, Selectable)]
@@ -102,35 +103,121 @@ pub fn assemble_folders(
     rows.into_iter().map(related).collect()
 }
 
+/// One folder with its relations, as it is read.
+macro_rules! find_folder {
+    ($conn:expr, $name:expr) => {{
+        let rows: Vec<(FolderRow, Counters)> =
+            select_folders!().filter(folders::name.eq($name)).load($conn)?;
+        (rows, relations_of_folders!($conn, eq, $name))
+    }};
+}
+
+/// `$body` with `$mounts` as the query for the folders that users mount: those of `$role`,
+/// if there is one.
+macro_rules! with_mounts_of {
+    ($role:expr, $mounts:ident => $body:expr) => {
+        match &$role {
+            None => {
+                let $mounts = users_folders::table.select(users_folders::folder_name);
+                $body
+            }
+            Some(role) => {
+                let of_role = users::table.filter(users::role.eq(role)).select(users::username);
+                let $mounts = users_folders::table
+                    .filter(users_folders::username.eq_any(of_role))
+                    .select(users_folders::folder_name);
+                $body
+            }
+        }
+    };
+}
+
+/// The boxed query with the conditions of a [`FolderQuery`].
+macro_rules! matching {
+    ($query:expr, $wanted:expr, $part:expr) => {{
+        let mut query = $query;
+        if let Some(part) = &$part {
+            query = query.filter(
+                contains!(folders::name, part)
+                    .or(contains!(folders::mapped_path, part))
+                    .or(contains!(folders::description, part)),
+            );
+        }
+        let by_groups = groups_folders::table.select(groups_folders::folder_name);
+        query = match $wanted.state {
+            None => query,
+            Some(FolderState::Mounted) => with_mounts_of!($wanted.role, by_users => query.filter(
+                folders::name.eq_any(by_users).or(folders::name.eq_any(by_groups)),
+            )),
+            Some(FolderState::Unmounted) => with_mounts_of!($wanted.role, by_users => query.filter(
+                folders::name.ne_all(by_users).and(folders::name.ne_all(by_groups)),
+            )),
+        };
+        if let Some(user) = &$wanted.user {
+            query = with_mounts_of!($wanted.role, by_users => query.filter(
+                folders::name.eq_any(by_users.filter(users_folders::username.eq(user))),
+            ));
+        }
+        if let Some(group) = &$wanted.group {
+            let by_group = by_groups.filter(groups_folders::group_name.eq(group));
+            query = query.filter(folders::name.eq_any(by_group));
+        }
+        query
+    }};
+}
+
 impl Folders for SqlProvider {
     fn folder(&self, name: &str) -> Result<Option<Folder>> {
         let (rows, relations) = with_engine!(&mut self.connection()?, conn => {
-            conn.transaction(|conn| {
-                let rows: Vec<(FolderRow, Counters)> =
-                    select_folders!().filter(folders::name.eq(name)).load(conn)?;
-                Ok::<_, DieselError>((rows, relations_of_folders!(conn, eq, name)))
-            })
+            conn.transaction(|conn| Ok::<_, DieselError>(find_folder!(conn, name)))
         })
         .map_err(|error| query_failed(&format!("folder {name:?}"), error))?;
         Ok(assemble_folders(rows, relations)?.pop())
     }
 
-    fn folders(&self, page: Page) -> Result<Vec<Folder>> {
-        let (rows, relations) = with_engine!(&mut self.connection()?, conn => {
+    fn find_folders(&self, query: &FolderQuery, page: Page) -> Result<(Vec<Folder>, u64)> {
+        let part = query.text.as_deref().map(part_of_text);
+        let (rows, total, relations) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let query = select_folders!().offset(page.offset.into()).limit(page.limit.into());
-                let rows: Vec<(FolderRow, Counters)> = if page.descending {
-                    query.order(folders::name.desc()).load(conn)?
-                } else {
-                    query.order(folders::name.asc()).load(conn)?
+                let counted = folders::table.select(diesel::dsl::count_star()).into_boxed();
+                let total: i64 = matching!(counted, query, part).first(conn)?;
+                let found = matching!(select_folders!().into_boxed(), query, part);
+                let found = match query.sort {
+                    FolderSort::Name => found,
+                    FolderSort::UsedSize => sorted!(found, quota_usage::used_size, page),
+                    FolderSort::LastQuotaUpdate => sorted!(found, quota_usage::updated_at, page),
                 };
+                let rows: Vec<(FolderRow, Counters)> =
+                    page_of!(found, folders::name, page).load(conn)?;
                 let names: Vec<&str> = rows.iter().map(|(row, _)| row.name.as_str()).collect();
                 let relations = relations_of_folders!(conn, eq_any, &names);
-                Ok::<_, DieselError>((rows, relations))
+                Ok::<_, DieselError>((rows, total, relations))
             })
         })
         .map_err(|error| query_failed("folders", error))?;
-        assemble_folders(rows, relations)
+        Ok((assemble_folders(rows, relations)?, count(total)))
+    }
+
+    fn folder_names(&self, limit: u32) -> Result<Vec<String>> {
+        with_engine!(&mut self.connection()?, conn => {
+            folders::table
+                .select(folders::name)
+                .order(folders::name.asc())
+                .limit(limit.into())
+                .load(conn)
+        })
+        .map_err(|error| query_failed("folders", error))
+    }
+
+    fn size_of_folders(&self) -> Result<u64> {
+        let sums: usage::Sums = with_engine!(&mut self.connection()?, conn => {
+            quota_usage::table
+                .filter(quota_usage::owner_kind.eq(KIND_FOLDER))
+                .select(usage::sums_of_used_size(conn))
+                .first(conn)
+        })
+        .map_err(|error| query_failed("folders", error))?;
+        Ok(usage::bytes_of(sums))
     }
 
     fn existing_folders(&self, names: &[String]) -> Result<Vec<String>> {
@@ -163,27 +250,33 @@ impl Folders for SqlProvider {
         Ok(())
     }
 
-    fn update_folder(&self, folder: &Folder) -> Result<()> {
-        let what = format!("folder {:?}", folder.name);
-        let record = FolderRecord::new(folder)?;
+    fn change_folder(&self, name: &str, change: Change<'_, Folder>) -> Result<()> {
+        let what = format!("folder {name:?}");
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
-            let existing = folders::table.filter(folders::name.eq(&folder.name));
-            if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Aborted::from(not_found(&what)));
-            }
-            require_private_mounts!(conn, folder);
+            let (rows, relations) = find_folder!(conn, name);
+            let found = assemble_folders(rows, relations)?.pop();
+            let mut folder = found.ok_or_else(|| not_found(&what))?;
+            change(&mut folder)?;
+            name.clone_into(&mut folder.name);
+            diesel::update(folders::table.filter(folders::name.eq(name)))
+                .set(&FolderRecord::new(&folder)?)
+                .execute(conn)?;
+            require_private_mounts!(conn, &folder);
             Ok(())
         }))
         .map_err(|aborted| aborted.during(&what))
     }
 
-    fn delete_folder(&self, name: &str) -> Result<()> {
+    fn delete_folder_if(&self, name: &str, permit: Permit<'_, Folder>) -> Result<()> {
         let what = format!("folder {name:?}");
-        let deleted = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let (rows, relations) = find_folder!(conn, name);
+            let found = assemble_folders(rows, relations)?.pop();
+            permit(&found.ok_or_else(|| not_found(&what))?)?;
             diesel::delete(quota_usage::table.find((KIND_FOLDER, name))).execute(conn)?;
-            diesel::delete(folders::table.filter(folders::name.eq(name))).execute(conn)
+            diesel::delete(folders::table.filter(folders::name.eq(name))).execute(conn)?;
+            Ok(())
         }))
-        .map_err(|error| query_failed(&what, error))?;
-        if deleted == 0 { Err(not_found(&what)) } else { Ok(()) }
+        .map_err(|aborted| aborted.during(&what))
     }
 }

@@ -10,13 +10,16 @@ use super::relations::{
     write_group_relations,
 };
 use super::schema::{
-    account_groups, admins_groups, folders, groups_folders, quota_usage, users_groups,
+    account_groups, admins_groups, folders, groups_folders, quota_usage, users, users_groups,
 };
+use super::search::{contains, count, page_of, part_of_text, sorted};
 use super::usage::{self, KIND_FOLDER};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Group;
-use crate::provider::{GroupQuota, Groups, Page};
+use crate::provider::{
+    Change, GroupQuery, GroupQuota, GroupSort, GroupState, Groups, Page, Permit,
+};
 
 /// A group as it is read.
 #[derive(Queryable, Selectable)]
@@ -101,40 +104,113 @@ pub fn assemble_groups(
     rows.into_iter().map(related).collect()
 }
 
+/// One group with its relations, as it is read.
+macro_rules! find_group {
+    ($conn:expr, $name:expr) => {{
+        let rows: Vec<GroupRow> = account_groups::table
+            .filter(account_groups::name.eq($name))
+            .select(GroupRow::as_select())
+            .load($conn)?;
+        (rows, relations_of_groups!($conn, eq, $name))
+    }};
+}
+
+/// `$body` with `$members` as the query for the groups that users are in: those of `$role`,
+/// if there is one.
+macro_rules! with_members_of {
+    ($role:expr, $members:ident => $body:expr) => {
+        match &$role {
+            None => {
+                let $members = users_groups::table.select(users_groups::group_name);
+                $body
+            }
+            Some(role) => {
+                let of_role = users::table.filter(users::role.eq(role)).select(users::username);
+                let $members = users_groups::table
+                    .filter(users_groups::username.eq_any(of_role))
+                    .select(users_groups::group_name);
+                $body
+            }
+        }
+    };
+}
+
+/// The boxed query with the conditions of a [`GroupQuery`].
+macro_rules! matching {
+    ($query:expr, $wanted:expr, $part:expr) => {{
+        let mut query = $query;
+        if let Some(part) = &$part {
+            query = query.filter(
+                contains!(account_groups::name, part)
+                    .or(contains!(account_groups::description, part)),
+            );
+        }
+        query = match $wanted.state {
+            None => query,
+            Some(GroupState::WithUsers) => with_members_of!($wanted.role, members => {
+                query.filter(account_groups::name.eq_any(members))
+            }),
+            Some(GroupState::WithoutUsers) => with_members_of!($wanted.role, members => {
+                query.filter(account_groups::name.ne_all(members))
+            }),
+        };
+        if let Some(user) = &$wanted.user {
+            query = with_members_of!($wanted.role, members => query.filter(
+                account_groups::name.eq_any(members.filter(users_groups::username.eq(user))),
+            ));
+        }
+        if let Some(folder) = &$wanted.folder {
+            let mounting = groups_folders::table
+                .filter(groups_folders::folder_name.eq(folder))
+                .select(groups_folders::group_name);
+            query = query.filter(account_groups::name.eq_any(mounting));
+        }
+        query
+    }};
+}
+
 impl Groups for SqlProvider {
     fn group(&self, name: &str) -> Result<Option<Group>> {
         let (rows, relations) = with_engine!(&mut self.connection()?, conn => {
-            conn.transaction(|conn| {
-                let rows: Vec<GroupRow> = account_groups::table
-                    .filter(account_groups::name.eq(name))
-                    .select(GroupRow::as_select())
-                    .load(conn)?;
-                Ok::<_, DieselError>((rows, relations_of_groups!(conn, eq, name)))
-            })
+            conn.transaction(|conn| Ok::<_, DieselError>(find_group!(conn, name)))
         })
         .map_err(|error| query_failed(&format!("group {name:?}"), error))?;
         Ok(assemble_groups(rows, relations)?.pop())
     }
 
-    fn groups(&self, page: Page) -> Result<Vec<Group>> {
-        let (rows, relations) = with_engine!(&mut self.connection()?, conn => {
+    fn find_groups(&self, query: &GroupQuery, page: Page) -> Result<(Vec<Group>, u64)> {
+        let part = query.text.as_deref().map(part_of_text);
+        let (rows, total, relations) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let query = account_groups::table
-                    .select(GroupRow::as_select())
-                    .offset(page.offset.into())
-                    .limit(page.limit.into());
-                let rows: Vec<GroupRow> = if page.descending {
-                    query.order(account_groups::name.desc()).load(conn)?
-                } else {
-                    query.order(account_groups::name.asc()).load(conn)?
+                let counted = account_groups::table.select(diesel::dsl::count_star()).into_boxed();
+                let total: i64 = matching!(counted, query, part).first(conn)?;
+                let found = account_groups::table.select(GroupRow::as_select()).into_boxed();
+                let found = matching!(found, query, part);
+                let found = match query.sort {
+                    GroupSort::Name => found,
+                    GroupSort::CreatedAt => sorted!(found, account_groups::created_at, page),
+                    GroupSort::UpdatedAt => sorted!(found, account_groups::updated_at, page),
                 };
+                let rows: Vec<GroupRow> =
+                    page_of!(found, account_groups::name, page).load(conn)?;
                 let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
                 let relations = relations_of_groups!(conn, eq_any, &names);
-                Ok::<_, DieselError>((rows, relations))
+                Ok::<_, DieselError>((rows, total, relations))
             })
         })
         .map_err(|error| query_failed("groups", error))?;
-        assemble_groups(rows, relations)
+        Ok((assemble_groups(rows, relations)?, count(total)))
+    }
+
+    fn group_names(&self, limit: u32) -> Result<Vec<String>> {
+        with_engine!(&mut self.connection()?, conn => {
+            account_groups::table
+                .select(account_groups::name)
+                .order(account_groups::name.asc())
+                .limit(limit.into())
+                .load(conn)
+        })
+        .map_err(|error| query_failed("groups", error))
     }
 
     fn group_quotas(&self, names: &[String]) -> Result<Vec<GroupQuota>> {
@@ -166,44 +242,44 @@ impl Groups for SqlProvider {
         .map_err(|aborted| aborted.during(&what))
     }
 
-    fn update_group(&self, group: &Group) -> Result<()> {
-        let what = format!("group {:?}", group.name);
-        let record = GroupRecord::replacement(group)?;
+    fn change_group(&self, name: &str, change: Change<'_, Group>) -> Result<()> {
+        let what = format!("group {name:?}");
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
-            let existing = account_groups::table.filter(account_groups::name.eq(&group.name));
-            if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Aborted::from(not_found(&what)));
-            }
-            write_group_relations!(conn, &what, group);
+            let (rows, relations) = find_group!(conn, name);
+            let found = assemble_groups(rows, relations)?.pop();
+            let mut group = found.ok_or_else(|| not_found(&what))?;
+            change(&mut group)?;
+            name.clone_into(&mut group.name);
+            diesel::update(account_groups::table.filter(account_groups::name.eq(name)))
+                .set(&GroupRecord::replacement(&group)?)
+                .execute(conn)?;
+            write_group_relations!(conn, &what, &group);
             Ok(())
         }))
         .map_err(|aborted| aborted.during(&what))
     }
 
-    fn delete_group(&self, name: &str) -> Result<()> {
+    fn delete_group_if(&self, name: &str, permit: Permit<'_, Group>) -> Result<()> {
         /// As many as an error message names.
         const SHOWN: usize = 5;
         let what = format!("group {name:?}");
         with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
-            let mut users: Vec<String> = users_groups::table
-                .filter(users_groups::group_name.eq(name))
-                .select(users_groups::username)
-                .order(users_groups::username.asc())
-                .limit(SHOWN as i64 + 1)
-                .load(conn)?;
-            if !users.is_empty() {
-                let and_more = if users.len() > SHOWN { " and more" } else { "" };
-                users.truncate(SHOWN);
+            let (rows, relations) = find_group!(conn, name);
+            let found = assemble_groups(rows, relations)?.pop();
+            let group = found.ok_or_else(|| not_found(&what))?;
+            permit(&group)?;
+            if !group.users.is_empty() {
+                let and_more = if group.users.len() > SHOWN { " and more" } else { "" };
+                let shown: Vec<&str> =
+                    group.users.iter().take(SHOWN).map(String::as_str).collect();
                 return Err(Aborted::from(Error::new(
                     ErrorKind::Conflict,
-                    format!("{what}: is the group of {}{and_more}", users.join(", ")),
+                    format!("{what}: is the group of {}{and_more}", shown.join(", ")),
                 )));
             }
-            let existing = account_groups::table.filter(account_groups::name.eq(name));
-            match diesel::delete(existing).execute(conn)? {
-                0 => Err(Aborted::from(not_found(&what))),
-                _ => Ok(()),
-            }
+            diesel::delete(account_groups::table.filter(account_groups::name.eq(name)))
+                .execute(conn)?;
+            Ok(())
         }))
         .map_err(|aborted| aborted.during(&what))
     }

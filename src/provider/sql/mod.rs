@@ -14,6 +14,7 @@ mod relations;
 mod restore;
 mod roles;
 mod schema;
+mod search;
 mod usage;
 mod users;
 

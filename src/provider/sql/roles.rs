@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 
 use super::connection::{Engine, with_engine};
 use super::schema::{admins, roles, users};
+use super::search::{contains, count, page_of, part_of_text, sorted};
 use super::{Aborted, SqlProvider, not_found, query_failed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Role;
-use crate::provider::{Page, Roles};
+use crate::provider::{Change, Page, Permit, RoleQuery, RoleSort, Roles};
 
 /// Most names that a refusal lists.
 const MAX_NAMES: usize = 5;
@@ -125,39 +127,66 @@ macro_rules! holders {
     }};
 }
 
+/// One role with who has it.
+macro_rules! find_role {
+    ($conn:expr, $name:expr) => {{
+        let rows: Vec<RoleRow> =
+            roles::table.filter(roles::name.eq($name)).select(RoleRow::as_select()).load($conn)?;
+        let (users, admins) = holders!($conn, rows);
+        with_holders(rows, users, admins).pop()
+    }};
+}
+
+/// The boxed query with the conditions of a [`RoleQuery`].
+macro_rules! matching {
+    ($query:expr, $part:expr) => {{
+        let mut query = $query;
+        if let Some(part) = &$part {
+            query =
+                query.filter(contains!(roles::name, part).or(contains!(roles::description, part)));
+        }
+        query
+    }};
+}
+
 impl Roles for SqlProvider {
     fn role(&self, name: &str) -> Result<Option<Role>> {
-        let read = with_engine!(&mut self.connection()?, conn => {
-            conn.transaction::<_, diesel::result::Error, _>(|conn| {
-                let rows: Vec<RoleRow> = roles::table
-                    .filter(roles::name.eq(name))
-                    .select(RoleRow::as_select())
-                    .load(conn)?;
-                let (users, admins) = holders!(conn, rows);
-                Ok(with_holders(rows, users, admins))
-            })
-        });
-        let found = read.map_err(|error| query_failed(&format!("role {name:?}"), error))?;
-        Ok(found.into_iter().next())
+        with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| Ok::<_, DieselError>(find_role!(conn, name)))
+        })
+        .map_err(|error| query_failed(&format!("role {name:?}"), error))
     }
 
-    fn roles(&self, page: Page) -> Result<Vec<Role>> {
+    fn find_roles(&self, query: &RoleQuery, page: Page) -> Result<(Vec<Role>, u64)> {
+        let part = query.text.as_deref().map(part_of_text);
         let read = with_engine!(&mut self.connection()?, conn => {
-            conn.transaction::<_, diesel::result::Error, _>(|conn| {
-                let query = roles::table
-                    .select(RoleRow::as_select())
-                    .offset(page.offset.into())
-                    .limit(page.limit.into());
-                let rows: Vec<RoleRow> = if page.descending {
-                    query.order(roles::name.desc()).load(conn)?
-                } else {
-                    query.order(roles::name.asc()).load(conn)?
+            conn.transaction(|conn| {
+                let counted = roles::table.select(diesel::dsl::count_star()).into_boxed();
+                let total: i64 = matching!(counted, part).first(conn)?;
+                let found =
+                    matching!(roles::table.select(RoleRow::as_select()).into_boxed(), part);
+                let found = match query.sort {
+                    RoleSort::Name => found,
+                    RoleSort::CreatedAt => sorted!(found, roles::created_at, page),
+                    RoleSort::UpdatedAt => sorted!(found, roles::updated_at, page),
                 };
+                let rows: Vec<RoleRow> = page_of!(found, roles::name, page).load(conn)?;
                 let (users, admins) = holders!(conn, rows);
-                Ok(with_holders(rows, users, admins))
+                Ok::<_, DieselError>((with_holders(rows, users, admins), count(total)))
             })
         });
         read.map_err(|error| query_failed("roles", error))
+    }
+
+    fn role_names(&self, limit: u32) -> Result<Vec<String>> {
+        with_engine!(&mut self.connection()?, conn => {
+            roles::table
+                .select(roles::name)
+                .order(roles::name.asc())
+                .limit(limit.into())
+                .load(conn)
+        })
+        .map_err(|error| query_failed("roles", error))
     }
 
     fn add_role(&self, role: &Role) -> Result<()> {
@@ -169,38 +198,35 @@ impl Roles for SqlProvider {
         Ok(())
     }
 
-    fn update_role(&self, role: &Role) -> Result<()> {
-        let what = format!("role {:?}", role.name);
-        let record = RoleRecord::replacement(role);
-        let updated = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::update(roles::table.filter(roles::name.eq(&role.name)))
-                .set(&record)
-                .execute(conn)
+    fn change_role(&self, name: &str, change: Change<'_, Role>) -> Result<()> {
+        let what = format!("role {name:?}");
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let mut role = find_role!(conn, name).ok_or_else(|| not_found(&what))?;
+            change(&mut role)?;
+            name.clone_into(&mut role.name);
+            diesel::update(roles::table.filter(roles::name.eq(name)))
+                .set(&RoleRecord::replacement(&role))
+                .execute(conn)?;
+            Ok(())
         }))
-        .map_err(|error| query_failed(&what, error))?;
-        if updated == 0 { Err(not_found(&what)) } else { Ok(()) }
+        .map_err(|aborted| aborted.during(&what))
     }
 
-    fn delete_role(&self, name: &str, now_unix_ms: i64) -> Result<()> {
+    fn delete_role_if(&self, name: &str, now_unix_ms: i64, permit: Permit<'_, Role>) -> Result<()> {
         let what = format!("role {name:?}");
-        let deleted = with_engine!(&mut self.connection()?, conn => {
-            conn.write::<_, Aborted, _>(|conn| {
-                let admins: Vec<String> = admins::table
-                    .filter(admins::role.eq(name))
-                    .select(admins::username)
-                    .order(admins::username.asc())
-                    .load(conn)?;
-                if !admins.is_empty() {
-                    return Err(still_held(&what, &admins).into());
-                }
-                diesel::update(users::table.filter(users::role.eq(name)))
-                    .set((users::role.eq(""), users::updated_at.eq(now_unix_ms)))
-                    .execute(conn)?;
-                Ok(diesel::delete(roles::table.filter(roles::name.eq(name))).execute(conn)?)
-            })
-        })
-        .map_err(|aborted| aborted.during(&what))?;
-        if deleted == 0 { Err(not_found(&what)) } else { Ok(()) }
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let role = find_role!(conn, name).ok_or_else(|| not_found(&what))?;
+            permit(&role)?;
+            if !role.admins.is_empty() {
+                return Err(still_held(&what, &role.admins).into());
+            }
+            diesel::update(users::table.filter(users::role.eq(name)))
+                .set((users::role.eq(""), users::updated_at.eq(now_unix_ms)))
+                .execute(conn)?;
+            diesel::delete(roles::table.filter(roles::name.eq(name))).execute(conn)?;
+            Ok(())
+        }))
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn usernames_of_role(&self, role: &str) -> Result<Vec<String>> {

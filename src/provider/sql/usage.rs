@@ -2,11 +2,14 @@
 
 use actors::ids::AccountId;
 use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
-use diesel::dsl::case_when;
+use diesel::dsl::{case_when, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
 
 use super::connection::{Engine, with_engine};
 use super::schema::quota_usage;
+use super::search::count;
 use super::users::Counters;
 use super::{SqlProvider, query_failed};
 use crate::error::Result;
@@ -77,6 +80,35 @@ pub fn nothing(owner_kind: i32, owner_name: &str) -> NewUsage<'_> {
         uploaded: 0,
         downloaded: 0,
     }
+}
+
+/// The unit in which bytes are summed, and what is left beside it: the sum of the bytes
+/// themselves could overflow. It stands in [`sums_of_used_size`] as a number.
+const UNIT: u64 = 1 << 20;
+
+/// What [`sums_of_used_size`] gives, nothing over no rows; [`bytes_of`] is their sum.
+pub type Sums = (Option<i64>, Option<i64>);
+
+/// The sums of `used_size` in units and of what is left.
+pub fn sums_of_used_size<E: Engine>(
+    engine: &E,
+) -> (SqlLiteral<Nullable<BigInt>>, SqlLiteral<Nullable<BigInt>>) {
+    let left = "quota_usage.used_size % 1048576";
+    (
+        sum_as_integer(engine, &format!("(quota_usage.used_size - {left}) / 1048576")),
+        sum_as_integer(engine, left),
+    )
+}
+
+/// The sum of an expression over integer columns; nothing over no rows.
+fn sum_as_integer<E: Engine>(_: &E, expression: &str) -> SqlLiteral<Nullable<BigInt>> {
+    sql(&format!("CAST(SUM({expression}) AS {})", E::INTEGER))
+}
+
+/// The bytes that two sums stand for.
+pub fn bytes_of((units, left): Sums) -> u64 {
+    let units = units.map_or(0, count).saturating_mul(UNIT);
+    units.saturating_add(left.map_or(0, count))
 }
 
 impl UsageCounters for SqlProvider {

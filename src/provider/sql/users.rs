@@ -1,10 +1,7 @@
 //! Users in SQL.
 
-use diesel::dsl::sql;
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{BigInt, Nullable};
 
 use super::connection::{Engine, with_engine};
 use super::folders::{FolderRecord, FolderRow};
@@ -17,11 +14,14 @@ use super::roles::require_role;
 use super::schema::{
     account_groups, folders, groups_folders, quota_usage, users, users_folders, users_groups,
 };
+use super::search::{contains, count, page_of, part_of_text, sorted};
 use super::usage::{self, KIND_FOLDER, KIND_USER};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, Result};
 use crate::model::{GroupMapping, Password, User};
-use crate::provider::{Account, AccountTotals, Page, UserQuery, UserSort, UserState, Users};
+use crate::provider::{
+    Account, AccountTotals, Change, Page, Permit, UserQuery, UserSort, UserState, Users,
+};
 
 /// A user as it is read.
 #[derive(Queryable, Selectable)]
@@ -258,11 +258,9 @@ macro_rules! matching {
         let mut query = $query;
         if let Some(part) = &$part {
             query = query.filter(
-                users::username
-                    .like(part)
-                    .escape('\\')
-                    .or(users::email.like(part).escape('\\'))
-                    .or(users::description.like(part).escape('\\')),
+                contains!(users::username, part)
+                    .or(contains!(users::email, part))
+                    .or(contains!(users::description, part)),
             );
         }
         query = match $wanted.state {
@@ -301,81 +299,39 @@ macro_rules! matching {
     }};
 }
 
-/// The query in the page's direction of a column.
-macro_rules! sorted {
-    ($query:expr, $column:expr, $page:expr) => {
-        if $page.descending { $query.order($column.desc()) } else { $query.order($column.asc()) }
-    };
+/// One user with its relations, as it is read: [`assemble_user`] puts it together.
+macro_rules! find_user {
+    ($conn:expr, $username:expr) => {{
+        let found: Option<(UserRow, UserCounters)> =
+            select_users!().filter(users::username.eq($username)).first($conn).optional()?;
+        (found, relations_of_users!($conn, eq, $username))
+    }};
 }
 
-/// A pattern of LIKE for what contains `text`.
-fn part_of_text(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
+type Relations = (Vec<MountRow>, Vec<MembershipRow>);
 
-/// Bytes are summed in units of so many and what is left, as their sum could overflow.
-const UNIT: u64 = 1 << 20;
-
-/// The sum of an expression over integer columns; nothing over no rows.
-fn sum_as_integer<E: Engine>(_: &E, expression: &str) -> SqlLiteral<Nullable<BigInt>> {
-    sql(&format!("CAST(SUM({expression}) AS {})", E::INTEGER))
-}
-
-impl SqlProvider {
-    /// Replaces a user; false if it says another `updated_at` than `seen`.
-    fn replace_user(&self, user: &User, seen: Option<i64>) -> Result<bool> {
-        let what = format!("user {:?}", user.username);
-        let record = UserRecord::replacement(user)?;
-        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
-            require_role!(conn, what, &user.role);
-            let existing = users::table.filter(users::username.eq(&user.username));
-            if let Some(seen) = seen {
-                let now: Option<i64> =
-                    existing.select(users::updated_at).first(conn).optional()?;
-                if now.is_some_and(|now| now != seen) {
-                    return Ok(false);
-                }
-            }
-            if diesel::update(existing).set(&record).execute(conn)? == 0 {
-                return Err(Aborted::from(not_found(&what)));
-            }
-            write_user_relations!(conn, &what, user);
-            Ok(true)
-        }))
-        .map_err(|aborted| aborted.during(&what))
-    }
+fn assemble_user(
+    (found, relations): (Option<(UserRow, UserCounters)>, Relations),
+) -> Result<Option<User>> {
+    let Some((row, counters)) = found else { return Ok(None) };
+    let mut user = row.into_user(counters)?;
+    relate_users(std::slice::from_mut(&mut user), relations)?;
+    Ok(Some(user))
 }
 
 impl Users for SqlProvider {
     fn user(&self, username: &str) -> Result<Option<User>> {
-        let (found, relations) = with_engine!(&mut self.connection()?, conn => {
-            conn.transaction(|conn| {
-                let found: Option<(UserRow, UserCounters)> =
-                    select_users!().filter(users::username.eq(username)).first(conn).optional()?;
-                Ok::<_, DieselError>((found, relations_of_users!(conn, eq, username)))
-            })
+        let found = with_engine!(&mut self.connection()?, conn => {
+            conn.transaction(|conn| Ok::<_, DieselError>(find_user!(conn, username)))
         })
         .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
-        let Some((row, counters)) = found else { return Ok(None) };
-        let mut user = row.into_user(counters)?;
-        relate_users(std::slice::from_mut(&mut user), relations)?;
-        Ok(Some(user))
+        assemble_user(found)
     }
 
     fn account(&self, username: &str) -> Result<Option<Account>> {
         let (found, relations, groups) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
-                let found: Option<(UserRow, UserCounters)> =
-                    select_users!().filter(users::username.eq(username)).first(conn).optional()?;
-                let relations = relations_of_users!(conn, eq, username);
+                let (found, relations) = find_user!(conn, username);
                 // Most users have no group, and their logins ask no further.
                 let names: Vec<&str> =
                     relations.1.iter().map(|(_, group, _)| group.as_str()).collect();
@@ -396,9 +352,7 @@ impl Users for SqlProvider {
             })
         })
         .map_err(|error| query_failed(&format!("user {username:?}"), error))?;
-        let Some((row, counters)) = found else { return Ok(None) };
-        let mut user = row.into_user(counters)?;
-        relate_users(std::slice::from_mut(&mut user), relations)?;
+        let Some(user) = assemble_user((found, relations))? else { return Ok(None) };
         let (rows, mounts) = groups;
         let groups = assemble_groups(rows, (mounts, Vec::new(), Vec::new()))?;
         Ok(Some(Account { user, groups }))
@@ -446,11 +400,7 @@ impl Users for SqlProvider {
                 let counted = users_with_counters!().select(diesel::dsl::count_star()).into_boxed();
                 let total: i64 =
                     matching!(counted, query, part, now_unix_ms).first(conn)?;
-                let found = select_users!()
-                    .offset(page.offset.into())
-                    .limit(page.limit.into())
-                    .into_boxed();
-                let found = matching!(found, query, part, now_unix_ms);
+                let found = matching!(select_users!().into_boxed(), query, part, now_unix_ms);
                 let found = match query.sort {
                     UserSort::Username => found,
                     UserSort::LastLogin => sorted!(found, users::last_login, page),
@@ -458,12 +408,8 @@ impl Users for SqlProvider {
                     UserSort::ExpirationDate => sorted!(found, users::expiration_date, page),
                     UserSort::UsedSize => sorted!(found, quota_usage::used_size, page),
                 };
-                let found = if page.descending {
-                    found.then_order_by(users::username.desc())
-                } else {
-                    found.then_order_by(users::username.asc())
-                };
-                let rows: Vec<(UserRow, UserCounters)> = found.load(conn)?;
+                let rows: Vec<(UserRow, UserCounters)> =
+                    page_of!(found, users::username, page).load(conn)?;
                 let names: Vec<&str> =
                     rows.iter().map(|(row, _)| row.username.as_str()).collect();
                 let relations = relations_of_users!(conn, eq_any, &names);
@@ -476,36 +422,31 @@ impl Users for SqlProvider {
             .map(|(row, counters)| row.into_user(counters))
             .collect::<Result<_>>()?;
         relate_users(&mut users, relations)?;
-        Ok((users, u64::try_from(total).unwrap_or(0)))
+        Ok((users, count(total)))
     }
 
     fn account_totals(&self, role: Option<&str>) -> Result<AccountTotals> {
-        let (users, disabled, (units, rest)) = with_engine!(&mut self.connection()?, conn => {
+        let (users, disabled, sums) = with_engine!(&mut self.connection()?, conn => {
             conn.transaction(|conn| {
                 let counted = || users::table.select(diesel::dsl::count_star()).into_boxed();
                 let (mut all, mut disabled) = (counted(), counted().filter(users::status.ne(1)));
                 let mut used = users_with_counters!()
-                    .select((
-                        sum_as_integer(conn, "(quota_usage.used_size - quota_usage.used_size % 1048576) / 1048576"),
-                        sum_as_integer(conn, "quota_usage.used_size % 1048576"),
-                    ))
+                    .select(usage::sums_of_used_size(conn))
                     .into_boxed();
                 if let Some(role) = role {
                     all = all.filter(users::role.eq(role));
                     disabled = disabled.filter(users::role.eq(role));
                     used = used.filter(users::role.eq(role));
                 }
-                let sums: (Option<i64>, Option<i64>) = used.first(conn)?;
+                let sums: usage::Sums = used.first(conn)?;
                 Ok::<(i64, i64, _), DieselError>((all.first(conn)?, disabled.first(conn)?, sums))
             })
         })
         .map_err(|error| query_failed("users", error))?;
-        let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
-        let units = units.map_or(0, unsigned).saturating_mul(UNIT);
         Ok(AccountTotals {
-            users: unsigned(users),
-            disabled: unsigned(disabled),
-            used_size: units.saturating_add(rest.map_or(0, unsigned)),
+            users: count(users),
+            disabled: count(disabled),
+            used_size: usage::bytes_of(sums),
         })
     }
 
@@ -526,22 +467,33 @@ impl Users for SqlProvider {
         .map_err(|aborted| aborted.during(&what))
     }
 
-    fn update_user(&self, user: &User) -> Result<()> {
-        self.replace_user(user, None).map(drop)
-    }
-
-    fn update_user_as_seen(&self, user: &User, seen: i64) -> Result<bool> {
-        self.replace_user(user, Some(seen))
-    }
-
-    fn delete_user(&self, username: &str) -> Result<()> {
+    fn change_user(&self, username: &str, change: Change<'_, User>) -> Result<()> {
         let what = format!("user {username:?}");
-        let deleted = with_engine!(&mut self.connection()?, conn => conn.write(|conn| {
-            diesel::delete(quota_usage::table.find((KIND_USER, username))).execute(conn)?;
-            diesel::delete(users::table.filter(users::username.eq(username))).execute(conn)
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let found = assemble_user(find_user!(conn, username))?;
+            let mut user = found.ok_or_else(|| not_found(&what))?;
+            change(&mut user)?;
+            username.clone_into(&mut user.username);
+            require_role!(conn, what, &user.role);
+            diesel::update(users::table.filter(users::username.eq(username)))
+                .set(&UserRecord::replacement(&user)?)
+                .execute(conn)?;
+            write_user_relations!(conn, &what, &user);
+            Ok(())
         }))
-        .map_err(|error| query_failed(&what, error))?;
-        if deleted == 0 { Err(not_found(&what)) } else { Ok(()) }
+        .map_err(|aborted| aborted.during(&what))
+    }
+
+    fn delete_user_if(&self, username: &str, permit: Permit<'_, User>) -> Result<()> {
+        let what = format!("user {username:?}");
+        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+            let found = assemble_user(find_user!(conn, username))?;
+            permit(&found.ok_or_else(|| not_found(&what))?)?;
+            diesel::delete(quota_usage::table.find((KIND_USER, username))).execute(conn)?;
+            diesel::delete(users::table.filter(users::username.eq(username))).execute(conn)?;
+            Ok(())
+        }))
+        .map_err(|aborted| aborted.during(&what))
     }
 
     fn touch_user_login(

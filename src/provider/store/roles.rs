@@ -1,10 +1,10 @@
 //! Roles, and users as an administrator who has a role may reach them.
 
-use super::{Store, bounded, stored};
+use super::{Store, bounded, later, stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
 use crate::model::{Role, User};
-use crate::provider::{Page, Provider};
+use crate::provider::{Page, RoleQuery};
 
 impl Store {
     /// The role with the names of the accounts that have it.
@@ -13,9 +13,15 @@ impl Store {
         self.run(move |provider| provider.role(&name)).await
     }
 
-    /// Roles sorted by name, each with the names of the accounts that have it.
-    pub async fn roles(&self, page: Page) -> Result<Vec<Role>> {
-        self.run(move |provider| provider.roles(bounded(page))).await
+    /// The roles that a query finds, in its order, each with the names of the accounts
+    /// that have it, and how many there are on all pages.
+    pub async fn find_roles(&self, query: RoleQuery, page: Page) -> Result<(Vec<Role>, u64)> {
+        self.run(move |provider| provider.find_roles(&query, bounded(page))).await
+    }
+
+    /// The names of the first roles: as many as a page can have.
+    pub async fn role_names(&self) -> Result<Vec<String>> {
+        self.run(|provider| provider.role_names(Page::MAX_LIMIT)).await
     }
 
     /// Adds a role and returns it as stored. Fails with `InvalidInput` or
@@ -34,11 +40,26 @@ impl Store {
 
     /// Replaces the role of this name and returns it as stored. Fails with
     /// `InvalidInput` or `NotFound`.
-    pub async fn update_role(&self, mut role: Role) -> Result<Role> {
+    pub async fn update_role(&self, role: Role) -> Result<Role> {
+        self.update_role_if(role, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned.
+    pub async fn update_role_if(
+        &self,
+        mut role: Role,
+        permit: impl Fn(&Role) -> Result<()> + Send + 'static,
+    ) -> Result<Role> {
         role.normalise(&self.rules)?;
-        role.updated_at = now_unix_ms();
+        let now = now_unix_ms();
         self.run(move |provider| {
-            provider.update_role(&role)?;
+            provider.change_role(&role.name, &|stored| {
+                permit(stored)?;
+                let updated_at = later(now, stored.updated_at);
+                *stored = Role { updated_at, ..role.clone() };
+                Ok(())
+            })?;
             stored(provider.role(&role.name)?, "role", &role.name)
         })
         .await
@@ -47,9 +68,19 @@ impl Store {
     /// Deletes the role and takes it from its users. Fails with `NotFound`, and with
     /// `Conflict` as long as an admin has it.
     pub async fn delete_role(&self, name: &str) -> Result<()> {
+        self.delete_role_if(name, |_| Ok(())).await
+    }
+
+    /// The same, if `permit` agrees to what is stored in that moment; its error is
+    /// returned.
+    pub async fn delete_role_if(
+        &self,
+        name: &str,
+        permit: impl Fn(&Role) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let name = self.rules.naming.canonical(name);
         let now = now_unix_ms();
-        self.run(move |provider| provider.delete_role(&name, now)).await
+        self.run(move |provider| provider.delete_role_if(&name, now, &permit)).await
     }
 
     /// The names of all users of a role.
@@ -63,30 +94,14 @@ impl Store {
         let role = role.to_owned();
         self.run(move |provider| provider.users(bounded(page), Some(&role))).await
     }
-
-    /// As [`Store::update_user`], but only a user that has `role` is found.
-    pub async fn update_user_of_role(&self, role: &str, user: User) -> Result<User> {
-        let name = user.username.clone();
-        let updated = self.update_user_within(user, Some(role.to_owned()), None).await?;
-        super::stored(updated, "user", &name)
-    }
-
-    /// As [`Store::delete_user`], but only a user that has `role` is found.
-    pub async fn delete_user_of_role(&self, role: &str, username: &str) -> Result<()> {
-        self.delete_user_within(username, Some(role.to_owned())).await
-    }
 }
 
-/// Fails with `NotFound` unless the user has `role`, if one is given. Asked right
-/// before a change: since the caller looked, the user may have got another role.
-pub(super) fn require_user_of(
-    provider: &dyn Provider,
-    username: &str,
-    role: Option<&str>,
-) -> Result<()> {
-    let Some(role) = role else { return Ok(()) };
-    match provider.user(username)? {
-        Some(user) if user.role == role => Ok(()),
-        _ => Err(Error::new(ErrorKind::NotFound, format!("user {username:?}: does not exist"))),
+/// Fails with `NotFound` unless the stored user has `role`, if one is given: since the
+/// caller looked, the user may have got another role.
+pub(super) fn require_user_of(user: &User, role: Option<&str>) -> Result<()> {
+    if role.is_none_or(|role| user.role == role) {
+        return Ok(());
     }
+    let told = format!("user {:?}: does not exist", user.username);
+    Err(Error::new(ErrorKind::NotFound, told))
 }

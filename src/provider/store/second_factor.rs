@@ -3,26 +3,29 @@
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{Store, stored};
+use super::{Store, later, stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
 use crate::model::{Admin, AdminFilters, User, UserFilters, secretbox};
 
 impl Store {
-    /// Changes the one-time passwords and recovery codes of a user; whatever else
-    /// `change` does to the filters is stored too. Fails with `NotFound`.
+    /// Changes the one-time passwords and recovery codes of a user, in one step that no
+    /// other change comes between; whatever else `change` does to the filters is stored
+    /// too. Fails with `NotFound`.
     pub async fn change_user_second_factor(
         &self,
         username: &str,
-        change: impl FnOnce(&mut UserFilters) -> Result<()> + Send + 'static,
+        change: impl Fn(&mut UserFilters) -> Result<()> + Send + 'static,
     ) -> Result<User> {
         self.require_changeable_users()?;
         let name = self.rules().naming.canonical(username);
+        let now = now_unix_ms();
         self.run(move |provider| {
-            let mut user = provider.user(&name)?.ok_or_else(|| none("user", &name))?;
-            change(&mut user.filters)?;
-            user.updated_at = now_unix_ms();
-            provider.update_user(&user)?;
+            provider.change_user(&name, &|user| {
+                change(&mut user.filters)?;
+                user.updated_at = later(now, user.updated_at);
+                Ok(())
+            })?;
             stored(provider.user(&name)?, "user", &name)
         })
         .await
@@ -32,17 +35,10 @@ impl Store {
     pub async fn change_admin_second_factor(
         &self,
         username: &str,
-        change: impl FnOnce(&mut AdminFilters) -> Result<()> + Send + 'static,
+        change: impl Fn(&mut AdminFilters) -> Result<()> + Send + 'static,
     ) -> Result<Admin> {
         let name = self.rules().naming.canonical(username);
-        self.run(move |provider| {
-            let mut admin = provider.admin(&name)?.ok_or_else(|| none("admin", &name))?;
-            change(&mut admin.filters)?;
-            admin.updated_at = now_unix_ms();
-            provider.update_admin(&admin)?;
-            stored(provider.admin(&name)?, "admin", &name)
-        })
-        .await
+        self.change_stored_admin(name, move |admin| change(&mut admin.filters)).await
     }
 
     /// Uses up a recovery code of an admin. False if it is none, or was used before.
@@ -64,8 +60,4 @@ impl Store {
             Err(error) => Err(error),
         }
     }
-}
-
-fn none(kind: &str, name: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("{kind} {name:?}: does not exist"))
 }

@@ -28,6 +28,16 @@ fn user(name: &str) -> User {
     }
 }
 
+fn admin(name: &str) -> Admin {
+    Admin {
+        username: name.to_owned(),
+        status: 1,
+        password: "pw".into(),
+        permissions: vec![crate::model::AdminPermission::Any],
+        ..Admin::default()
+    }
+}
+
 #[tokio::test]
 async fn accounts_outlive_the_process() {
     let dir = tempfile::tempdir().unwrap();
@@ -240,15 +250,100 @@ async fn a_user_that_got_another_role_meanwhile_is_not_found() {
     }
     let of = |role: &str| User { role: role.to_owned(), ..user("bob") };
     store.add_user(of("sales")).await.unwrap();
-    store.update_user_of_role("sales", of("sales")).await.unwrap();
+    let any = |_: &User| Ok(());
+    store.update_user_if(of("sales"), Some("sales"), any).await.unwrap();
     store.update_user(of("it")).await.unwrap();
 
-    let update = store.update_user_of_role("sales", of("sales")).await.map(drop);
-    let delete = store.delete_user_of_role("sales", "bob").await;
+    let update = store.update_user_if(of("sales"), Some("sales"), any).await.map(drop);
+    let delete = store.delete_user_if("bob", Some("sales"), any).await;
     for result in [update, delete] {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::NotFound);
     }
     assert_eq!(store.user("bob").await.unwrap().unwrap().role, "it");
-    store.delete_user_of_role("it", "bob").await.unwrap();
+    store.delete_user_if("bob", Some("it"), any).await.unwrap();
     assert_eq!(store.user("bob").await.unwrap(), None);
+}
+
+fn recovery_code(text: &str) -> crate::model::RecoveryCode {
+    let secret = crate::model::secretbox::seal(text, "owner").unwrap();
+    crate::model::RecoveryCode { secret, used: false }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_of_second_factors_at_once_lose_none() {
+    const MANY: usize = 40;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&DataProviderConfig::default(), dir.path()).unwrap();
+    store.add_user(user("bob")).await.unwrap();
+    store.add_admin(admin("root")).await.unwrap();
+    let tasks: Vec<_> = (0..MANY)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let code = recovery_code(&format!("code {n}"));
+                let same = code.clone();
+                let add = move |filters: &mut crate::model::AdminFilters| {
+                    filters.recovery_codes.push(code.clone());
+                    Ok(())
+                };
+                store.change_admin_second_factor("root", add).await.unwrap();
+                let add = move |filters: &mut crate::model::UserFilters| {
+                    filters.recovery_codes.push(same.clone());
+                    Ok(())
+                };
+                store.change_user_second_factor("bob", add).await.unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let root = store.admin("root").await.unwrap().unwrap();
+    let bob = store.user("bob").await.unwrap().unwrap();
+    assert_eq!(root.filters.recovery_codes.len(), MANY);
+    assert_eq!(bob.filters.recovery_codes.len(), MANY);
+
+    // Of many who use the same code at once, one succeeds.
+    let tasks: Vec<_> = (0..10)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.redeem_admin_recovery_code("root", "code 7").await })
+        })
+        .collect();
+    let mut redeemed = 0;
+    for task in tasks {
+        redeemed += usize::from(task.await.unwrap().unwrap());
+    }
+    assert_eq!(redeemed, 1);
+}
+
+#[tokio::test]
+async fn no_update_of_an_account_undoes_a_change_of_its_second_factor() {
+    let store = Store::in_memory(&DataProviderConfig::default(), Arc::new(Marker)).unwrap();
+    let (bob, root) = (store.add_user(user("bob")).await, store.add_admin(admin("root")).await);
+    let (bob, root) = (bob.unwrap(), root.unwrap());
+    let codes = || vec![recovery_code("once")];
+    store
+        .change_admin_second_factor("root", move |filters| {
+            filters.recovery_codes = codes();
+            Ok(())
+        })
+        .await
+        .unwrap();
+    store
+        .change_user_second_factor("bob", move |filters| {
+            filters.recovery_codes = codes();
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert!(store.redeem_admin_recovery_code("root", "once").await.unwrap());
+    // Written back as they were seen before.
+    let root = store.update_admin(Admin { email: "r@x.y".to_owned(), ..root }).await.unwrap();
+    let bob = store.update_user(User { email: "b@x.y".to_owned(), ..bob }).await.unwrap();
+    assert_eq!((root.email.as_str(), bob.email.as_str()), ("r@x.y", "b@x.y"));
+    assert_eq!(root.filters.recovery_codes.len(), 1);
+    assert!(root.filters.recovery_codes[0].used);
+    assert_eq!(bob.filters.recovery_codes.len(), 1);
+    assert!(!store.redeem_admin_recovery_code("root", "once").await.unwrap());
 }

@@ -6,17 +6,21 @@ use actix_web::web::{Path, Query};
 use serde_json::{Value, json};
 
 use super::objects::{
-    Deletion, ListQuery, Listed, OUTDATED, all, is_outdated, lines, note_refusal,
+    Deletion, ListView, OUTDATED, as_asked, count_found, is_outdated, lines, note_refusal,
+    unless_outdated,
 };
 use crate::model::{self, AdminGroupMapping, AdminGroupMappingOptions, AdminPermission, Password};
-use crate::web::api::admins::{add, remove, replace};
+use crate::provider::{AdminQuery, AdminState};
+use crate::web::api::admins::{add, list_for, remove_if, replace_if};
 use crate::web::api::second_factor::forget_admin_second_factor;
-use crate::web::api::{found, groups, segment};
+use crate::web::api::{found, segment};
 use crate::web::auth::{Everything, ManageAdmins};
+use crate::web::object_query::AdminListQuery;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::versions::{entity_tag, form_version};
 
 /// The fields that a refusal can name.
 const FIELDS: [&str; 7] =
@@ -80,16 +84,21 @@ fn known() -> impl Iterator<Item = AdminPermission> {
     listed.chain(WITHOUT_EFFECT)
 }
 
+/// What a list can be filtered by.
+const FILTERS: [&str; 3] = ["status", "group", "role"];
+
 pub async fn list(
     signed: Signed<ManageAdmins>,
-    query: Query<ListQuery>,
+    query: Query<AdminListQuery>,
 ) -> Result<HttpResponse, PageError> {
     let services = signed.services();
-    let admins = all(async |page| Ok(services.store.admins(page).await?)).await?;
-    let bare = admins.iter().filter(|a| a.is_enabled() && !a.filters.totp_config.enabled).count();
-    let listed = Listed::of(admins, &query, |admin| {
-        format!("{}\n{}\n{}\n{}", admin.username, admin.email, admin.description, admin.role)
-    });
+    let view = ListView::of(&signed.request, &FILTERS, &AdminListQuery::SORTS)?;
+    let wanted = query.checked()?;
+    let listed = view.read(async |page| list_for(services, wanted.clone(), page).await).await?;
+    let of_state = async |state| {
+        let query = AdminQuery { state, ..AdminQuery::default() };
+        count_found(async |page| list_for(services, query.clone(), page).await).await
+    };
     let rows = listed.shown.iter().map(|admin| {
         json!({
             "username": admin.username,
@@ -105,8 +114,8 @@ pub async fn list(
         })
     });
     let content = json!({
-        "list": listed.frame(&query),
-        "bare": bare,
+        "list": view.frame(&listed, of_state(None).await?),
+        "bare": of_state(Some(AdminState::NoSecondFactor)).await?,
         "admins": rows.collect::<Vec<_>>(),
         "links_roles": signed.admin.may(AdminPermission::ManageRoles),
     });
@@ -123,14 +132,33 @@ fn locked(signed: &Signed<ManageAdmins>, admin: &model::Admin) -> Option<String>
     ))
 }
 
+/// What the form shows.
+struct Shown<'a> {
+    admin: &'a model::Admin,
+    is_new: bool,
+    /// The state that it is made from.
+    seen: String,
+    errors: FieldErrors,
+    told: &'a str,
+}
+
+impl<'a> Shown<'a> {
+    fn new(admin: &'a model::Admin, errors: FieldErrors) -> Self {
+        Self { admin, is_new: true, seen: String::new(), errors, told: "" }
+    }
+
+    /// `admin` with what was typed, if it was, instead of what is stored.
+    fn stored(admin: &'a model::Admin, stored: &model::Admin, errors: FieldErrors) -> Self {
+        Self { is_new: false, seen: form_version(stored), ..Self::new(admin, errors) }
+    }
+}
+
 async fn show(
     signed: &Signed<ManageAdmins>,
     status: StatusCode,
-    admin: &model::Admin,
-    is_new: bool,
-    errors: &FieldErrors,
-    told: &str,
+    shown: Shown<'_>,
 ) -> Result<HttpResponse, PageError> {
+    let Shown { admin, is_new, seen, errors, told } = shown;
     let held = |permission: AdminPermission| admin.permissions.contains(&permission);
     let option = |permission: AdminPermission, told: &str| {
         json!({
@@ -166,10 +194,10 @@ async fn show(
             "additional_info": admin.additional_info,
             "role": admin.role,
             "allow_list": admin.filters.allow_list.join("\n"),
-            "updated_at": admin.updated_at,
             "created_at": admin.created_at,
             "last_login": admin.last_login,
         },
+        "seen": seen,
         "permissions": permissions,
         "groups": groups.collect::<Vec<_>>(),
         "group_names": group_names(signed).await?,
@@ -190,9 +218,7 @@ async fn group_names(signed: &Signed<ManageAdmins>) -> Result<Vec<String>, PageE
     if !signed.admin.may(AdminPermission::ManageGroups) {
         return Ok(Vec::new());
     }
-    let services = signed.services();
-    let groups = all(async |page| groups::list_for(services, &signed.admin, page).await).await?;
-    Ok(groups.into_iter().map(|group| group.name).collect())
+    Ok(signed.services().store.group_names().await?)
 }
 
 /// The same for roles.
@@ -200,14 +226,12 @@ async fn role_names(signed: &Signed<ManageAdmins>) -> Result<Vec<String>, PageEr
     if !signed.admin.may(AdminPermission::ManageRoles) {
         return Ok(Vec::new());
     }
-    let store = &signed.services().store;
-    let roles = all(async |page| Ok(store.roles(page).await?)).await?;
-    Ok(roles.into_iter().map(|role| role.name).collect())
+    Ok(signed.services().store.role_names().await?)
 }
 
 pub async fn new(signed: Signed<ManageAdmins>) -> Result<HttpResponse, PageError> {
     let admin = model::Admin { status: 1, ..model::Admin::default() };
-    show(&signed, StatusCode::OK, &admin, true, &FieldErrors::default(), "").await
+    show(&signed, StatusCode::OK, Shown::new(&admin, FieldErrors::default())).await
 }
 
 async fn stored(signed: &Signed<ManageAdmins>, username: &str) -> Result<model::Admin, PageError> {
@@ -219,7 +243,7 @@ pub async fn edit(
     username: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let admin = stored(&signed, &username).await?;
-    show(&signed, StatusCode::OK, &admin, false, &FieldErrors::default(), "").await
+    show(&signed, StatusCode::OK, Shown::stored(&admin, &admin, FieldErrors::default())).await
 }
 
 /// `admin` with what was typed. Without a new password the stored one is kept.
@@ -279,7 +303,7 @@ pub async fn create(act: Act<ManageAdmins>) -> Result<HttpResponse, PageError> {
             Err(error) => refused(error, &mut errors)?,
         }
     }
-    show(by, StatusCode::UNPROCESSABLE_ENTITY, &admin, true, &errors, "").await
+    show(by, StatusCode::UNPROCESSABLE_ENTITY, Shown::new(&admin, errors)).await
 }
 
 fn refused(error: crate::web::error::ApiError, errors: &mut FieldErrors) -> Result<(), PageError> {
@@ -295,18 +319,20 @@ pub async fn save(
     username: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let (by, form) = (&act.by, &act.form);
-    let stored = stored(by, &username).await?;
-    if let Some(told) = locked(by, &stored) {
+    let before = stored(by, &username).await?;
+    if let Some(told) = locked(by, &before) {
         return Err(crate::web::error::ApiError::forbidden(told).into());
     }
     let mut errors = FieldErrors::default();
-    let changed = typed(form, &stored, &mut errors);
-    if is_outdated(form, stored.updated_at) {
-        return show(by, StatusCode::CONFLICT, &changed, false, &errors, OUTDATED).await;
+    let changed = typed(form, &before, &mut errors);
+    if is_outdated(form, &before) {
+        let shown = Shown::stored(&changed, &before, errors);
+        return show(by, StatusCode::CONFLICT, Shown { told: OUTDATED, ..shown }).await;
     }
     if errors.is_empty() {
-        let name = stored.username.clone();
-        match replace(by.services(), &by.admin, stored, changed.clone()).await {
+        let name = before.username.clone();
+        let permit = unless_outdated(form);
+        match replace_if(by.services(), &by.admin, changed.clone(), permit).await {
             Ok(()) => {
                 if !form.get("password").is_empty() {
                     // Who had the old password is out.
@@ -316,10 +342,17 @@ pub async fn save(
                 by.leave_notice("ok", "Saved.");
                 return Ok(see_other(&place(by, &name)));
             }
+            Err(error) if error.status() == StatusCode::PRECONDITION_FAILED => {
+                let now = stored(by, &username).await?;
+                let changed = typed(form, &now, &mut errors);
+                let shown = Shown::stored(&changed, &now, errors);
+                return show(by, StatusCode::CONFLICT, Shown { told: OUTDATED, ..shown }).await;
+            }
             Err(error) => refused(error, &mut errors)?,
         }
     }
-    show(by, StatusCode::UNPROCESSABLE_ENTITY, &changed, false, &errors, "").await
+    let shown = Shown::stored(&changed, &before, errors);
+    show(by, StatusCode::UNPROCESSABLE_ENTITY, shown).await
 }
 
 fn place(signed: &Signed<ManageAdmins>, username: &str) -> String {
@@ -340,6 +373,8 @@ fn deletion<'a>(signed: &Signed<ManageAdmins>, admin: &'a model::Admin) -> Delet
                stays.",
         names: Vec::new(),
         refused,
+        seen: entity_tag(admin).tag().to_owned(),
+        is_again: false,
     }
 }
 
@@ -361,7 +396,16 @@ pub async fn delete(
     if asked.refused.is_some() {
         return asked.ask(by).await;
     }
-    remove(by.services(), &by.admin, &admin.username).await?;
+    let seen = as_asked(&act.form);
+    let permit = move |stored: &model::Admin| seen.require(stored);
+    let removed = remove_if(by.services(), &by.admin, &admin.username, permit).await;
+    if let Err(error) = removed {
+        if error.status() != StatusCode::PRECONDITION_FAILED {
+            return Err(error.into());
+        }
+        let admin = stored(by, &username).await?;
+        return Deletion { is_again: true, ..deletion(by, &admin) }.ask(by).await;
+    }
     by.pages.sessions.end_others(&admin.username, None);
     by.leave_notice("ok", format!("{} is no admin any more.", admin.username));
     Ok(see_other(&format!("{}/admins", admin_root(&by.request))))

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::model::AdminPermission;
-use crate::provider::{Page, UserQuery};
-use crate::web::api::segment;
+use crate::provider::{FolderQuery, GroupQuery, Page, UserQuery};
+use crate::web::api::{folders, groups, segment};
 use crate::web::auth::Anything;
-use crate::web::error::ApiError;
 use crate::web::pages::error::PageError;
 use crate::web::pages::signed::Signed;
+use crate::web::query::search_text;
 
 /// What is looked for.
 #[derive(Debug, Deserialize)]
@@ -37,7 +37,7 @@ pub async fn page(
         .filter(|(label, _)| label.to_lowercase().contains(&wanted))
         .map(|(label, path)| Place { label: label.to_owned(), path: path.to_owned(), kind: "Page" })
         .collect();
-    if !wanted.is_empty() {
+    if let Some(wanted) = search_text(Some(&wanted))? {
         find_objects(&signed, &wanted, &mut places).await?;
     }
     let content = json!({ "q": query.q, "places": places });
@@ -47,7 +47,7 @@ pub async fn page(
 /// The most of each kind that are shown.
 const MOST_OF_A_KIND: u32 = 8;
 
-/// Users, folders and groups that have `wanted` in their name, as far as they are for
+/// Users, folders and groups that their lists find for `wanted`, as far as they are for
 /// this administrator.
 async fn find_objects(
     signed: &Signed<Anything>,
@@ -55,52 +55,33 @@ async fn find_objects(
     places: &mut Vec<Place>,
 ) -> Result<(), PageError> {
     let (services, admin) = (signed.services(), &signed.admin);
+    let page = Page { limit: MOST_OF_A_KIND, ..Page::default() };
+    let text = Some(wanted.to_owned());
     if admin.may(AdminPermission::ViewUsers) {
-        let users = services.users_of(admin);
-        let query = UserQuery { text: Some(wanted.to_owned()), ..UserQuery::default() };
-        let page = Page { limit: MOST_OF_A_KIND, ..Page::default() };
-        let (found, _) = users.find(query, page).await?;
-        add(places, "User", "/users", found.into_iter().map(|user| user.username).collect());
+        let query = UserQuery { text: text.clone(), ..UserQuery::default() };
+        let (found, _) = services.users_of(admin).find(query, page).await?;
+        add(places, "User", "/users", found.into_iter().map(|user| user.username));
     }
     if admin.may(AdminPermission::ManageFolders) {
-        let names = find(wanted, async |page| {
-            let folders = services.store.folders(page).await?;
-            Ok(folders.into_iter().map(|folder| folder.name).collect())
-        });
-        add(places, "Folder", "/folders", names.await?);
+        let query = FolderQuery { text: text.clone(), ..FolderQuery::default() };
+        let (found, _) = folders::list_for(services, admin, query, page).await?;
+        add(places, "Folder", "/folders", found.into_iter().map(|folder| folder.name));
     }
     if admin.may(AdminPermission::ManageGroups) {
-        let names = find(wanted, async |page| {
-            let groups = services.store.groups(page).await?;
-            Ok(groups.into_iter().map(|group| group.name).collect())
-        });
-        add(places, "Group", "/groups", names.await?);
+        let query = GroupQuery { text, ..GroupQuery::default() };
+        let (found, _) = groups::list_for(services, admin, query, page).await?;
+        add(places, "Group", "/groups", found.into_iter().map(|group| group.name));
     }
     Ok(())
 }
 
-/// The first names that have `wanted` in them.
-async fn find(
-    wanted: &str,
-    names: impl AsyncFn(Page) -> Result<Vec<String>, ApiError>,
-) -> Result<Vec<String>, ApiError> {
-    let mut found = Vec::new();
-    let mut offset = 0;
-    loop {
-        let page = Page { offset, limit: Page::MAX_LIMIT, descending: false };
-        let names = names(page).await?;
-        let is_last = names.len() < Page::MAX_LIMIT as usize;
-        found.extend(names.into_iter().filter(|name| name.to_lowercase().contains(wanted)));
-        if is_last || found.len() >= MOST_OF_A_KIND as usize {
-            found.truncate(MOST_OF_A_KIND as usize);
-            return Ok(found);
-        }
-        offset = offset.saturating_add(Page::MAX_LIMIT);
-    }
-}
-
-fn add(places: &mut Vec<Place>, kind: &'static str, path: &str, names: Vec<String>) {
-    places.extend(names.into_iter().map(|name| Place {
+fn add(
+    places: &mut Vec<Place>,
+    kind: &'static str,
+    path: &str,
+    names: impl Iterator<Item = String>,
+) {
+    places.extend(names.map(|name| Place {
         path: format!("{path}/{}", segment(&name)),
         label: name,
         kind,

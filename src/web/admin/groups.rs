@@ -8,27 +8,39 @@ use actix_web::web::{Path, Query};
 use serde_json::json;
 
 use super::objects::{
-    Deletion, ListQuery, Listed, OUTDATED, all, is_outdated, may_view_users, note_refusal,
+    Deletion, ListView, OUTDATED, as_asked, count_found, is_outdated, may_view_users, note_refusal,
+    unless_outdated,
 };
+use crate::error::ErrorKind;
 use crate::model::{AdminPermission, Group};
-use crate::web::api::groups::{get_for, list_for, remove};
-use crate::web::api::{folders, segment};
+use crate::provider::{GroupQuery, GroupState};
+use crate::web::api::groups::{as_seen, get_for, list_for, remove_if};
+use crate::web::api::segment;
 use crate::web::auth::ManageGroups;
+use crate::web::object_query::GroupListQuery;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::versions::{entity_tag, form_version};
 use form::GroupForm;
+
+/// What a list can be filtered by.
+const FILTERS: [&str; 3] = ["status", "user", "folder"];
 
 pub async fn list(
     signed: Signed<ManageGroups>,
-    query: Query<ListQuery>,
+    query: Query<GroupListQuery>,
 ) -> Result<HttpResponse, PageError> {
     let services = signed.services();
-    let groups = all(async |page| list_for(services, &signed.admin, page).await).await?;
-    let unused = groups.iter().filter(|group| group.users.is_empty()).count();
-    let listed =
-        Listed::of(groups, &query, |group| format!("{}\n{}", group.name, group.description));
+    let view = ListView::of(&signed.request, &FILTERS, &GroupListQuery::SORTS)?;
+    let find = async |query: GroupQuery, page| list_for(services, &signed.admin, query, page).await;
+    let wanted = query.checked()?;
+    let listed = view.read(async |page| find(wanted.clone(), page).await).await?;
+    let of_state = async |state| {
+        count_found(async |page| find(GroupQuery { state, ..GroupQuery::default() }, page).await)
+            .await
+    };
     let rows = listed.shown.iter().map(|group| {
         let folders = group.virtual_folders.iter().map(|mount| &mount.folder.name);
         json!({
@@ -42,8 +54,8 @@ pub async fn list(
         })
     });
     let content = json!({
-        "list": listed.frame(&query),
-        "unused": unused,
+        "list": view.frame(&listed, of_state(None).await?),
+        "unused": of_state(Some(GroupState::WithoutUsers)).await?,
         "groups": rows.collect::<Vec<_>>(),
         "links_users": may_view_users(&signed),
     });
@@ -52,7 +64,9 @@ pub async fn list(
 
 /// What the form shows beside its fields.
 struct Shown<'a> {
+    /// As it is stored.
     group: &'a Group,
+    description: String,
     is_new: bool,
     typed: GroupForm,
     /// The table that gets more rows.
@@ -63,8 +77,9 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn stored(group: &'a Group, is_new: bool) -> Self {
-        let typed = GroupForm::of(group);
-        Self { group, is_new, typed, more: "", errors: FieldErrors::default(), told: "" }
+        let (typed, description) = (GroupForm::of(group), group.description.clone());
+        let errors = FieldErrors::default();
+        Self { group, description, is_new, typed, more: "", errors, told: "" }
     }
 
     async fn page(
@@ -77,11 +92,11 @@ impl<'a> Shown<'a> {
             "is_new": self.is_new,
             "group": {
                 "name": group.name,
-                "description": group.description,
+                "description": self.description,
                 "users": group.users,
                 "admins": group.admins,
-                "updated_at": group.updated_at,
             },
+            "seen": form_version(group),
             "sections": self.typed.view(self.more),
             "folder_names": folder_names(signed).await?,
             "links_users": may_view_users(signed),
@@ -99,9 +114,7 @@ async fn folder_names(signed: &Signed<ManageGroups>) -> Result<Vec<String>, Page
     if !signed.admin.may(AdminPermission::ManageFolders) {
         return Ok(Vec::new());
     }
-    let services = signed.services();
-    let folders = all(async |page| folders::list_for(services, &signed.admin, page).await).await?;
-    Ok(folders.into_iter().map(|folder| folder.name).collect())
+    Ok(signed.services().store.folder_names().await?)
 }
 
 pub async fn new(signed: Signed<ManageGroups>) -> Result<HttpResponse, PageError> {
@@ -126,38 +139,45 @@ pub async fn save(act: Act<ManageGroups>, name: Path<String>) -> Result<HttpResp
     store(&act, stored, false).await
 }
 
-/// Stores `group` with what was typed, or shows the form again.
+/// Stores `group`, which is as it is stored, with what was typed, or shows the form again.
 async fn store(
     act: &Act<ManageGroups>,
-    mut group: Group,
+    group: Group,
     is_new: bool,
 ) -> Result<HttpResponse, PageError> {
     let (by, form) = (&act.by, &act.form);
-    group.description = form.trimmed("description").to_owned();
+    let description = form.trimmed("description").to_owned();
     let typed = GroupForm::typed(form);
     let mut errors = FieldErrors::default();
-    let changed = typed.apply(&group, &mut errors);
-    let mut shown =
-        Shown { group: &group, is_new, typed, more: form.get("more"), errors, told: "" };
+    let described = Group { description: description.clone(), ..group.clone() };
+    let changed = typed.apply(&described, &mut errors);
+    let more = form.get("more");
+    let told = "";
+    let mut shown = Shown { group: &group, description, is_new, typed, more, errors, told };
     if form.has("more") {
         shown.errors = FieldErrors::default();
         return shown.page(by, StatusCode::OK).await;
     }
-    if !is_new && is_outdated(form, group.updated_at) {
+    if !is_new && is_outdated(form, &group) {
         shown.told = OUTDATED;
         return shown.page(by, StatusCode::CONFLICT).await;
     }
     if shown.errors.is_empty() {
         let store = &by.services().store;
         let stored = match is_new {
-            true => store.add_group(changed).await.map(|group| group.name),
-            false => store.update_group(changed).await.map(|group| group.name),
+            true => store.add_group(changed).await,
+            false => store.update_group_if(changed, unless_outdated(form)).await,
         };
         match stored {
-            Ok(name) => {
+            Ok(group) => {
                 by.leave_notice("ok", "Saved. Users see the change with their next login.");
                 let root = admin_root(&by.request);
-                return Ok(see_other(&format!("{root}/groups/{}", segment(&name))));
+                return Ok(see_other(&format!("{root}/groups/{}", segment(&group.name))));
+            }
+            Err(error) if error.kind() == ErrorKind::Outdated => {
+                let group = get_for(by.services(), &by.admin, &group.name).await?;
+                let shown = Shown { group: &group, told: OUTDATED, ..shown };
+                return shown.page(by, StatusCode::CONFLICT).await;
             }
             Err(error) => {
                 let names: Vec<&str> =
@@ -181,6 +201,8 @@ fn deletion<'a>(group: &'a Group, refused: Option<String>) -> Deletion<'a> {
             ("Admins whose new users join it", &group.admins),
         ],
         refused,
+        seen: entity_tag(group).tag().to_owned(),
+        is_again: false,
     }
 }
 
@@ -200,15 +222,20 @@ pub async fn ask_delete(
 
 pub async fn delete(act: Act<ManageGroups>, name: Path<String>) -> Result<HttpResponse, PageError> {
     let by = &act.by;
-    let group = get_for(by.services(), &by.admin, &name).await?;
-    match remove(by.services(), &by.admin, &name).await {
+    let permit = as_seen(by.services(), &by.admin, as_asked(&act.form)).await?;
+    match remove_if(by.services(), &by.admin, &name, permit).await {
         Ok(()) => {
-            by.leave_notice("ok", format!("The group {} is gone.", group.name));
+            by.leave_notice("ok", format!("The group {} is gone.", &*name));
             Ok(see_other(&format!("{}/groups", admin_root(&by.request))))
         }
         Err(error) if error.status() == StatusCode::CONFLICT => {
+            let group = get_for(by.services(), &by.admin, &name).await?;
             let refused = hindrance(&group).unwrap_or_else(|| sentence(error.told()));
             deletion(&group, Some(refused)).ask(by).await
+        }
+        Err(error) if error.status() == StatusCode::PRECONDITION_FAILED => {
+            let group = get_for(by.services(), &by.admin, &name).await?;
+            Deletion { is_again: true, ..deletion(&group, hindrance(&group)) }.ask(by).await
         }
         Err(error) => Err(error.into()),
     }

@@ -2,11 +2,11 @@
 //! searched and cut into pages, what a call refused at the field it names, and the
 //! question before something is deleted.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use serde::Deserialize;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use crate::error::Result;
 use crate::model::AdminPermission;
 use crate::provider::Page;
 use crate::web::auth::Right;
@@ -14,71 +14,150 @@ use crate::web::error::ApiError;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::signed::Signed;
+use crate::web::versions::{IfMatch, Versioned, require_form_version};
 
 /// How many rows a page of a list has.
-const PER_PAGE: usize = 50;
+const PER_PAGE: u32 = 50;
 
-/// What a list is asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ListQuery {
+/// Which part of a list is shown, as it stands in the URL: the parameters of the list of
+/// the REST API, and a number of the page.
+pub struct ListView {
     q: String,
-    page: String,
+    /// What is set of the filters.
+    filters: Vec<(&'static str, String)>,
+    /// The first one is what the list is sorted by unless something else is asked for.
+    sorts: Vec<&'static str>,
+    sort: &'static str,
+    is_descending: bool,
+    page: u32,
 }
 
-/// A page of those that match.
+/// A page of what a list shows.
 pub struct Listed<T> {
     pub shown: Vec<T>,
-    /// How many there are, and how many match.
-    pub total: usize,
-    matching: usize,
-    page: usize,
+    matching: u64,
+    /// Counted from 1.
+    page: u32,
 }
 
-impl<T> Listed<T> {
-    /// Cuts `all` down to those in whose `text` the query is found.
-    pub fn of(all: Vec<T>, query: &ListQuery, text: impl Fn(&T) -> String) -> Self {
-        let total = all.len();
-        let wanted = query.q.trim().to_lowercase();
-        let mut matching = all;
-        matching.retain(|one| text(one).to_lowercase().contains(&wanted));
-        let count = matching.len();
-        let last = count.div_ceil(PER_PAGE).max(1);
-        let page = query.page.parse().unwrap_or(1).clamp(1, last);
-        let shown = matching.into_iter().skip((page - 1) * PER_PAGE).take(PER_PAGE).collect();
-        Self { shown, total, matching: count, page }
-    }
-
-    /// For the search field and the links to other pages.
-    pub fn frame(&self, query: &ListQuery) -> Value {
-        let first = (self.page - 1) * PER_PAGE;
-        json!({
-            "q": query.q,
-            "total": self.total,
-            "matching": self.matching,
-            "from": if self.matching == 0 { 0 } else { first + 1 },
-            "to": first + self.shown.len(),
-            "previous": (self.page > 1).then(|| self.page - 1),
-            "next": (first + self.shown.len() < self.matching).then(|| self.page + 1),
+impl ListView {
+    /// Takes the query of `request` apart; a page that cannot be is the first one.
+    ///
+    /// # Errors
+    /// 400 for what is no query.
+    pub fn of<T>(
+        request: &HttpRequest,
+        filters: &[&'static str],
+        sorts: &[(&'static str, T)],
+    ) -> Result<Self, ApiError> {
+        let form = Form::parse(request.query_string().as_bytes())?;
+        let sorts: Vec<&'static str> = sorts.iter().map(|(key, _)| *key).collect();
+        let asked = sorts.iter().find(|key| **key == form.get("sort"));
+        let set = filters.iter().map(|name| (*name, form.get(name).to_owned()));
+        Ok(Self {
+            q: form.get("q").to_owned(),
+            filters: set.filter(|(_, value)| !value.is_empty()).collect(),
+            sort: asked.or(sorts.first()).copied().unwrap_or_default(),
+            sorts,
+            is_descending: form.get("order").eq_ignore_ascii_case("DESC"),
+            page: form.trimmed("page").parse().unwrap_or(1).max(1),
         })
     }
+
+    /// The page that is wanted, or the last one if there are not so many.
+    pub async fn read<T>(
+        &self,
+        find: impl AsyncFn(Page) -> Result<(Vec<T>, u64), ApiError>,
+    ) -> Result<Listed<T>, ApiError> {
+        let page = |number: u32| Page {
+            offset: (number - 1).saturating_mul(PER_PAGE),
+            limit: PER_PAGE,
+            descending: self.is_descending,
+        };
+        let (shown, matching) = find(page(self.page)).await?;
+        let last = u32::try_from(matching.div_ceil(PER_PAGE.into())).unwrap_or(u32::MAX).max(1);
+        if self.page <= last {
+            return Ok(Listed { shown, matching, page: self.page });
+        }
+        let (shown, matching) = find(page(last)).await?;
+        Ok(Listed { shown, matching, page: last })
+    }
+
+    /// For the search field, the headings and the links to other pages; there are `total`
+    /// objects in all.
+    pub fn frame<T>(&self, listed: &Listed<T>, total: u64) -> Value {
+        let first = u64::from(listed.page - 1) * u64::from(PER_PAGE);
+        let to = first + listed.shown.len() as u64;
+        let at = |page: u32| self.query(self.sort, self.is_descending, page);
+        let headings = self.sorts.iter().map(|key| ((*key).to_owned(), self.heading(key)));
+        let hidden: Vec<(&str, &str)> = match self.is_default_order() {
+            true => Vec::new(),
+            false => vec![("sort", self.sort), ("order", order(self.is_descending))],
+        };
+        json!({
+            "q": self.q,
+            "filters": self.filters,
+            "hidden": hidden,
+            "total": total,
+            "matching": listed.matching,
+            "from": if listed.matching == 0 { 0 } else { first + 1 },
+            "to": to,
+            "previous": (listed.page > 1).then(|| at(listed.page - 1)),
+            "next": (to < listed.matching).then(|| at(listed.page.saturating_add(1))),
+            "headings": headings.collect::<serde_json::Map<_, _>>(),
+        })
+    }
+
+    fn is_default_order(&self) -> bool {
+        Some(&self.sort) == self.sorts.first() && !self.is_descending
+    }
+
+    /// How the list is sorted by this now, and the query that sorts it: names from the
+    /// first, and of everything else what is large or late.
+    fn heading(&self, key: &'static str) -> Value {
+        let sorted = match (key == self.sort, self.is_descending) {
+            (false, _) => "",
+            (true, false) => "ascending",
+            (true, true) => "descending",
+        };
+        let is_name = Some(&key) == self.sorts.first();
+        let descending = match sorted {
+            "" => !is_name,
+            sorted => sorted == "ascending",
+        };
+        json!({ "sorted": sorted, "query": self.query(key, descending, 1) })
+    }
+
+    /// The query that leads there; nothing that has its default.
+    fn query(&self, sort: &str, descending: bool, page: u32) -> String {
+        let mut pairs: Vec<(&str, String)> = Vec::new();
+        if !self.q.is_empty() {
+            pairs.push(("q", self.q.clone()));
+        }
+        pairs.extend(self.filters.iter().cloned());
+        if self.sorts.first().is_none_or(|first| *first != sort) {
+            pairs.push(("sort", sort.to_owned()));
+        }
+        if descending {
+            pairs.push(("order", order(descending).to_owned()));
+        }
+        if page > 1 {
+            pairs.push(("page", page.to_string()));
+        }
+        let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
+        if query.is_empty() { query } else { format!("?{query}") }
+    }
 }
 
-/// All objects of a kind, read page by page.
-pub async fn all<T>(
-    read: impl AsyncFn(Page) -> Result<Vec<T>, ApiError>,
-) -> Result<Vec<T>, ApiError> {
-    let mut objects = Vec::new();
-    loop {
-        let offset = u32::try_from(objects.len()).unwrap_or(u32::MAX);
-        let page = Page { offset, limit: Page::MAX_LIMIT, descending: false };
-        let read = read(page).await?;
-        let is_last = read.len() < Page::MAX_LIMIT as usize;
-        objects.extend(read);
-        if is_last {
-            return Ok(objects);
-        }
-    }
+fn order(is_descending: bool) -> &'static str {
+    if is_descending { "DESC" } else { "ASC" }
+}
+
+/// How many a list finds in all.
+pub async fn count_found<T>(
+    find: impl AsyncFn(Page) -> Result<(Vec<T>, u64), ApiError>,
+) -> Result<u64, ApiError> {
+    Ok(find(Page { limit: 1, ..Page::default() }).await?.1)
 }
 
 /// Notes what a call has refused at the field of the form that it names, or else at the
@@ -113,9 +192,24 @@ fn refused_field<'a>(told: &'a str, fields: &[&'a str]) -> (&'a str, &'a str) {
     (fields.first().copied().unwrap_or_default(), told)
 }
 
+/// The field with the state that a form or a question has been made from.
+const SEEN: &str = "seen";
+
 /// Whether somebody has changed the object since the form was shown.
-pub fn is_outdated(form: &Form, updated_at: i64) -> bool {
-    form.trimmed("updated_at").parse() != Ok(updated_at)
+pub fn is_outdated<T: Versioned>(form: &Form, stored: &T) -> bool {
+    require_form_version(stored, form.get(SEEN)).is_err()
+}
+
+/// The same, asked in the very step of the change.
+pub fn unless_outdated<T: Versioned>(form: &Form) -> impl Fn(&T) -> Result<()> + Send + 'static {
+    let seen = form.get(SEEN).to_owned();
+    move |stored: &T| require_form_version(stored, &seen)
+}
+
+/// The object must be what the question showed before it was deleted, with all whom that
+/// concerns.
+pub fn as_asked(form: &Form) -> IfMatch {
+    IfMatch::tag(form.get(SEEN))
 }
 
 /// What a form says that is outdated.
@@ -142,14 +236,18 @@ pub struct Deletion<'a> {
     pub names: Vec<(&'static str, &'a [String])>,
     /// Why it cannot be done.
     pub refused: Option<String>,
+    /// The state of the object that is asked about.
+    pub seen: String,
+    /// Whether somebody changed it after it was asked about before.
+    pub is_again: bool,
 }
 
 impl Deletion<'_> {
-    /// The question as a page; a refusal has the status 409.
+    /// The question as a page; a refusal, and asking again, has the status 409.
     pub async fn ask<R: Right>(self, signed: &Signed<R>) -> Result<HttpResponse, PageError> {
-        let status = match self.refused {
-            Some(_) => StatusCode::CONFLICT,
-            None => StatusCode::OK,
+        let status = match self.refused.is_some() || self.is_again {
+            true => StatusCode::CONFLICT,
+            false => StatusCode::OK,
         };
         let names: Vec<Value> = self
             .names
@@ -164,6 +262,8 @@ impl Deletion<'_> {
             "told": self.told,
             "names": names,
             "refused": self.refused,
+            "seen": self.seen,
+            "is_again": self.is_again,
         });
         let title = format!("Delete {}", self.name);
         signed.page_with(status, "admin/delete.html", self.section, &title, content).await
@@ -177,6 +277,8 @@ pub fn may_view_users<R: Right>(signed: &Signed<R>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
@@ -194,18 +296,56 @@ mod tests {
         }
     }
 
-    #[test]
-    fn lists_are_searched_and_cut_into_pages() {
-        let all: Vec<String> = (0..120).map(|number| format!("Name{number}")).collect();
-        let list = |q: &str, page: &str| {
-            let query = ListQuery { q: q.to_owned(), page: page.to_owned() };
-            let listed = Listed::of(all.clone(), &query, Clone::clone);
-            (listed.matching, listed.shown.first().cloned(), listed.frame(&query)["next"].clone())
+    const SORTS: [(&str, ()); 2] = [("name", ()), ("size", ())];
+
+    fn view(query: &str) -> ListView {
+        let request = TestRequest::with_uri(&format!("/x?{query}")).to_http_request();
+        ListView::of(&request, &["status"], &SORTS).expect("a query")
+    }
+
+    #[actix_web::test]
+    async fn a_list_is_cut_into_pages() {
+        let find = async |page: Page| {
+            let numbers = (0..120u32).skip(page.offset as usize).take(page.limit as usize);
+            Ok((numbers.collect::<Vec<_>>(), 120))
         };
-        assert_eq!(list("", ""), (120, Some("Name0".to_owned()), json!(2)));
-        assert_eq!(list("", "3"), (120, Some("Name100".to_owned()), Value::Null));
-        assert_eq!(list("", "99"), (120, Some("Name100".to_owned()), Value::Null));
-        assert_eq!(list("name11", "-1"), (11, Some("Name11".to_owned()), Value::Null));
-        assert_eq!(list("nobody", "x"), (0, None, Value::Null));
+        for (page, first, previous, next) in [
+            ("", 0, Value::Null, json!("?page=2")),
+            ("page=2", 50, json!(""), json!("?page=3")),
+            ("page=3", 100, json!("?page=2"), Value::Null),
+            ("page=99", 100, json!("?page=2"), Value::Null),
+            ("page=4294967295", 100, json!("?page=2"), Value::Null),
+            ("page=-1", 0, Value::Null, json!("?page=2")),
+        ] {
+            let view = view(page);
+            let listed = view.read(find).await.expect("listed");
+            let frame = view.frame(&listed, 120);
+            assert_eq!(listed.shown[0], first, "{page}");
+            assert_eq!((&frame["previous"], &frame["next"]), (&previous, &next), "{page}");
+        }
+        let nothing = async |_: Page| Ok((Vec::<u32>::new(), 0));
+        let listed = view("page=7").read(nothing).await.expect("listed");
+        assert_eq!((listed.page, listed.matching), (1, 0));
+        assert_eq!(count_found(find).await.expect("counted"), 120);
+    }
+
+    #[test]
+    fn links_keep_what_is_asked_for() {
+        let table = [
+            ("", "?order=DESC", "?sort=size&order=DESC"),
+            ("sort=x&order=odd&status=&other=1", "?order=DESC", "?sort=size&order=DESC"),
+            ("q=a%20b", "?q=a+b&order=DESC", "?q=a+b&sort=size&order=DESC"),
+            ("status=on&sort=size&order=DESC&page=2", "?status=on", "?status=on&sort=size"),
+            ("sort=size&order=ASC", "", "?sort=size&order=DESC"),
+            ("order=DESC", "", "?sort=size&order=DESC"),
+        ];
+        for (query, name, size) in table {
+            let view = view(query);
+            assert_eq!(view.heading("name")["query"], name, "{query}");
+            assert_eq!(view.heading("size")["query"], size, "{query}");
+        }
+        assert_eq!(view("").heading("name")["sorted"], "ascending");
+        assert_eq!(view("").heading("size")["sorted"], "");
+        assert_eq!(view("sort=size&order=DESC").heading("size")["sorted"], "descending");
     }
 }

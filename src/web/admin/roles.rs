@@ -6,25 +6,32 @@ use actix_web::web::{Path, Query};
 use serde_json::{Value, json};
 
 use super::objects::{
-    Deletion, ListQuery, Listed, OUTDATED, all, is_outdated, may_view_users, note_refusal,
+    Deletion, ListView, OUTDATED, as_asked, count_found, may_view_users, note_refusal,
+    unless_outdated,
 };
+use crate::error::ErrorKind;
 use crate::model::{AdminPermission, Role};
+use crate::provider::RoleQuery;
 use crate::web::api::{found, segment};
 use crate::web::auth::ManageRoles;
+use crate::web::object_query::RoleListQuery;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::versions::{entity_tag, form_version};
 
 pub async fn list(
     signed: Signed<ManageRoles>,
-    query: Query<ListQuery>,
+    query: Query<RoleListQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let services = signed.services();
-    let roles = all(async |page| Ok(services.store.roles(page).await?)).await?;
-    let listed = Listed::of(roles, &query, |role| format!("{}\n{}", role.name, role.description));
+    let store = &signed.services().store;
+    let view = ListView::of(&signed.request, &[], &RoleListQuery::SORTS)?;
+    let wanted = query.checked()?;
+    let listed = view.read(async |page| Ok(store.find_roles(wanted.clone(), page).await?)).await?;
+    let all = async |page| Ok(store.find_roles(RoleQuery::default(), page).await?);
     let content = json!({
-        "list": listed.frame(&query),
+        "list": view.frame(&listed, count_found(all).await?),
         "roles": listed.shown.iter().map(facts).collect::<Vec<_>>(),
         "links_users": may_view_users(&signed),
         "links_admins": signed.admin.may(AdminPermission::ManageAdmins),
@@ -42,28 +49,48 @@ fn facts(role: &Role) -> Value {
     })
 }
 
-async fn show(
-    signed: &Signed<ManageRoles>,
-    status: StatusCode,
-    role: &Role,
+/// What the form shows.
+struct Shown<'a> {
+    role: &'a Role,
     is_new: bool,
-    errors: &FieldErrors,
-    told: &str,
-) -> Result<HttpResponse, PageError> {
-    let content = json!({
-        "is_new": is_new,
-        "role": facts(role),
-        "links_users": may_view_users(signed),
-        "links_admins": signed.admin.may(AdminPermission::ManageAdmins),
-        "errors": errors,
-        "told": told,
-    });
-    let title = if is_new { "New role" } else { &role.name };
-    signed.page_with(status, "admin/role.html", "roles", title, content).await
+    /// The state that it is made from.
+    seen: String,
+    errors: FieldErrors,
+    told: &'a str,
+}
+
+impl<'a> Shown<'a> {
+    fn new(role: &'a Role) -> Self {
+        let errors = FieldErrors::default();
+        Self { role, is_new: true, seen: String::new(), errors, told: "" }
+    }
+
+    /// `role` with what was typed, if it was, instead of what is stored.
+    fn stored(role: &'a Role, stored: &Role) -> Self {
+        Self { is_new: false, seen: form_version(stored), ..Self::new(role) }
+    }
+
+    async fn page(
+        self,
+        signed: &Signed<ManageRoles>,
+        status: StatusCode,
+    ) -> Result<HttpResponse, PageError> {
+        let content = json!({
+            "is_new": self.is_new,
+            "role": facts(self.role),
+            "seen": self.seen,
+            "links_users": may_view_users(signed),
+            "links_admins": signed.admin.may(AdminPermission::ManageAdmins),
+            "errors": self.errors,
+            "told": self.told,
+        });
+        let title = if self.is_new { "New role" } else { &self.role.name };
+        signed.page_with(status, "admin/role.html", "roles", title, content).await
+    }
 }
 
 pub async fn new(signed: Signed<ManageRoles>) -> Result<HttpResponse, PageError> {
-    show(&signed, StatusCode::OK, &Role::default(), true, &FieldErrors::default(), "").await
+    Shown::new(&Role::default()).page(&signed, StatusCode::OK).await
 }
 
 pub async fn edit(
@@ -71,7 +98,7 @@ pub async fn edit(
     name: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let role = stored(&signed, &name).await?;
-    show(&signed, StatusCode::OK, &role, false, &FieldErrors::default(), "").await
+    Shown::stored(&role, &role).page(&signed, StatusCode::OK).await
 }
 
 async fn stored(signed: &Signed<ManageRoles>, name: &str) -> Result<Role, PageError> {
@@ -91,27 +118,40 @@ pub async fn create(act: Act<ManageRoles>) -> Result<HttpResponse, PageError> {
             Ok(see_other(&place(by, &role.name)))
         }
         Err(error) => {
-            let mut errors = FieldErrors::default();
-            note_refusal(error.into(), &["name", "description"], &mut errors)?;
-            show(by, StatusCode::UNPROCESSABLE_ENTITY, &role, true, &errors, "").await
+            let mut shown = Shown::new(&role);
+            note_refusal(error.into(), &["name", "description"], &mut shown.errors)?;
+            shown.page(by, StatusCode::UNPROCESSABLE_ENTITY).await
         }
     }
 }
 
 pub async fn save(act: Act<ManageRoles>, name: Path<String>) -> Result<HttpResponse, PageError> {
-    let by = &act.by;
-    let mut role = stored(by, &name).await?;
-    role.description = act.form.trimmed("description").to_owned();
-    let mut errors = FieldErrors::default();
-    if is_outdated(&act.form, role.updated_at) {
-        return show(by, StatusCode::CONFLICT, &role, false, &errors, OUTDATED).await;
+    let (by, form) = (&act.by, &act.form);
+    let typed = |role: &Role| {
+        let description = form.trimmed("description").to_owned();
+        Role { description, ..role.clone() }
+    };
+    let role = stored(by, &name).await?;
+    let changed = typed(&role);
+    let saved = by.services().store.update_role_if(changed.clone(), unless_outdated(form)).await;
+    match saved {
+        Ok(role) => {
+            by.leave_notice("ok", "Saved.");
+            Ok(see_other(&place(by, &role.name)))
+        }
+        Err(error) if error.kind() == ErrorKind::Outdated => {
+            let role = stored(by, &name).await?;
+            let changed = typed(&role);
+            let shown = Shown { told: OUTDATED, ..Shown::stored(&changed, &role) };
+            shown.page(by, StatusCode::CONFLICT).await
+        }
+        Err(error) => {
+            let mut shown = Shown::stored(&changed, &role);
+            form.get("seen").clone_into(&mut shown.seen);
+            note_refusal(error.into(), &["description"], &mut shown.errors)?;
+            shown.page(by, StatusCode::UNPROCESSABLE_ENTITY).await
+        }
     }
-    if let Err(error) = by.services().store.update_role(role.clone()).await {
-        note_refusal(error.into(), &["description"], &mut errors)?;
-        return show(by, StatusCode::UNPROCESSABLE_ENTITY, &role, false, &errors, "").await;
-    }
-    by.leave_notice("ok", "Saved.");
-    Ok(see_other(&place(by, &role.name)))
 }
 
 fn place(signed: &Signed<ManageRoles>, name: &str) -> String {
@@ -130,6 +170,8 @@ fn deletion<'a>(role: &'a Role, refused: Option<String>) -> Deletion<'a> {
         },
         names: vec![("Admins who have it", &role.admins), ("Users who have it", &role.users)],
         refused,
+        seen: entity_tag(role).tag().to_owned(),
+        is_again: false,
     }
 }
 
@@ -152,19 +194,22 @@ pub async fn ask_delete(
 
 pub async fn delete(act: Act<ManageRoles>, name: Path<String>) -> Result<HttpResponse, PageError> {
     let by = &act.by;
-    let role = stored(by, &name).await?;
-    match by.services().store.delete_role(&role.name).await {
+    let asked = as_asked(&act.form);
+    let permit = move |stored: &Role| asked.require(stored);
+    match by.services().store.delete_role_if(&name, permit).await {
         Ok(()) => {
-            by.leave_notice("ok", format!("The role {} is gone.", role.name));
+            by.leave_notice("ok", format!("The role {} is gone.", &*name));
             Ok(see_other(&format!("{}/roles", admin_root(&by.request))))
         }
-        Err(error) => {
-            let error = crate::web::error::ApiError::from(error);
-            if error.status() != StatusCode::CONFLICT {
-                return Err(error.into());
-            }
-            let refused = hindrance(&role).unwrap_or_else(|| sentence(error.told()));
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            let role = stored(by, &name).await?;
+            let refused = hindrance(&role).unwrap_or_else(|| sentence(error.context()));
             deletion(&role, Some(refused)).ask(by).await
         }
+        Err(error) if error.kind() == ErrorKind::Outdated => {
+            let role = stored(by, &name).await?;
+            Deletion { is_again: true, ..deletion(&role, hindrance(&role)) }.ask(by).await
+        }
+        Err(error) => Err(error.into()),
     }
 }

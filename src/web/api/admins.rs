@@ -8,15 +8,19 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::auth::LoginFailure;
+use crate::error::{self, Error, ErrorKind};
 use crate::model::{self, AdminPermission, Password};
+use crate::provider::{AdminQuery, Page};
 use crate::web::api::{found, locate};
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, Anything, ManageAdmins};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
+use crate::web::object_query::AdminListQuery;
 use crate::web::observe::Peer;
 use crate::web::paging::PagingQuery;
-use crate::web::response::{ApiResponse, created, ok};
+use crate::web::response::{ApiResponse, created, listed, ok, tagged};
+use crate::web::versions::{IfMatch, IfMatchHeader};
 
 /// All administrators.
 #[utoipa::path(
@@ -24,10 +28,10 @@ use crate::web::response::{ApiResponse, created, ok};
     path = "/api/v2/admins",
     tag = "admins",
     security(("BearerAuth" = [])),
-    params(PagingQuery),
+    params(PagingQuery, AdminListQuery),
     responses(
-        (status = 200, description = "The administrators in the order of their names",
-            body = [model::Admin]),
+        (status = 200, description = "A page of the administrators", body = [model::Admin],
+            headers(("X-Total-Count" = u64, description = "How many there are on all pages"))),
         (status = 400, description = "A parameter is wrong", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_admins is missing",
@@ -38,11 +42,22 @@ pub async fn list(
     _admin: Admin<ManageAdmins>,
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
+    query: Query<AdminListQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = paging.page()?;
-    let mut admins = binding.services.store.admins(page.into()).await?;
+    let page = paging.page()?.into();
+    let (admins, total) = list_for(&binding.services, query.checked()?, page).await?;
+    Ok(listed(&admins, total))
+}
+
+/// A page of the administrators that a query finds, and how many there are on all pages.
+pub async fn list_for(
+    services: &Services,
+    query: AdminQuery,
+    page: Page,
+) -> Result<(Vec<model::Admin>, u64), ApiError> {
+    let (mut admins, total) = services.store.find_admins(query, page).await?;
     admins.iter_mut().for_each(model::Admin::hide_confidential);
-    Ok(HttpResponse::Ok().json(admins))
+    Ok((admins, total))
 }
 
 /// Adds an administrator, who gets no right that the caller does not hold.
@@ -80,7 +95,7 @@ pub async fn add(
     caller: &Admin<ManageAdmins>,
     mut admin: model::Admin,
 ) -> Result<model::Admin, ApiError> {
-    must_cover(caller, &admin.permissions)?;
+    must_cover(caller.account(), &admin.permissions)?;
     admin.keep_second_factor_of(&model::Admin::default());
     Ok(services.store.add_admin(admin).await?)
 }
@@ -93,7 +108,8 @@ pub async fn add(
     security(("BearerAuth" = [])),
     params(("username" = String, Path, description = "The name of the administrator")),
     responses(
-        (status = 200, description = "The administrator", body = model::Admin),
+        (status = 200, description = "The administrator", body = model::Admin,
+            headers(("ETag" = String, description = "Its state, for If-Match"))),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_admins is missing",
             body = ApiResponse),
@@ -108,7 +124,7 @@ pub async fn get(
     let store = &binding.services.store;
     let mut admin = found(store.admin(&username).await?, "admin", &username)?;
     admin.hide_confidential();
-    Ok(HttpResponse::Ok().json(admin))
+    Ok(tagged(&admin))
 }
 
 /// Replaces an administrator: what is left out gets its default, only an absent
@@ -118,7 +134,7 @@ pub async fn get(
     path = "/api/v2/admins/{username}",
     tag = "admins",
     security(("BearerAuth" = [])),
-    params(("username" = String, Path, description = "The name of the administrator")),
+    params(("username" = String, Path, description = "The name of the administrator"), IfMatchHeader),
     request_body = model::Admin,
     responses(
         (status = 200, description = "The administrator was changed", body = ApiResponse),
@@ -127,38 +143,43 @@ pub async fn get(
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "A permission is missing", body = ApiResponse),
         (status = 404, description = "There is no such administrator", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn update(
     caller: Admin<ManageAdmins>,
     binding: Data<Binding>,
     username: Path<String>,
+    if_match: IfMatch,
     body: Body<model::Admin>,
 ) -> Result<HttpResponse, ApiError> {
     let services = &binding.services;
     let stored = found(services.store.admin(&username).await?, "admin", &username)?;
-    replace(services, &caller, stored, body.read().await?).await?;
+    let admin = model::Admin { username: stored.username, ..body.read().await? };
+    replace_if(services, &caller, admin, move |stored| if_match.require(stored)).await?;
     Ok(ok("Admin updated"))
 }
 
-/// Replaces the administrator `stored` by `admin`, but for the name and the second factor.
+/// Replaces the administrator of this name but for the second factor, if `permit` agrees.
 ///
 /// # Errors
 /// 400 naming the field that is wrong, 403 naming the permission that the caller lacks.
-pub async fn replace(
+pub async fn replace_if(
     services: &Services,
     caller: &Admin<ManageAdmins>,
-    stored: model::Admin,
-    mut admin: model::Admin,
+    admin: model::Admin,
+    permit: impl Fn(&model::Admin) -> error::Result<()> + Send + 'static,
 ) -> Result<(), ApiError> {
-    must_cover(caller, &stored.permissions)?;
-    must_cover(caller, &admin.permissions)?;
-    if stored.username == caller.username() && !admin.is_enabled() {
+    let held = caller.account().clone();
+    must_cover(&held, &admin.permissions)?;
+    if admin.username == held.username && !admin.is_enabled() {
         return Err(ApiError::bad_request("status: you cannot disable yourself"));
     }
-    admin.keep_second_factor_of(&stored);
-    admin.username = stored.username;
-    services.store.update_admin(admin).await?;
+    let permit = move |stored: &model::Admin| {
+        must_cover(&held, &stored.permissions)?;
+        permit(stored)
+    };
+    services.store.update_admin_if(admin, permit).await?;
     Ok(())
 }
 
@@ -168,39 +189,47 @@ pub async fn replace(
     path = "/api/v2/admins/{username}",
     tag = "admins",
     security(("BearerAuth" = [])),
-    params(("username" = String, Path, description = "The name of the administrator")),
+    params(("username" = String, Path, description = "The name of the administrator"), IfMatchHeader),
     responses(
         (status = 200, description = "The administrator is gone", body = ApiResponse),
         (status = 400, description = "It is the caller", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "A permission is missing", body = ApiResponse),
         (status = 404, description = "There is no such administrator", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn delete(
     caller: Admin<ManageAdmins>,
     binding: Data<Binding>,
     username: Path<String>,
+    if_match: IfMatch,
 ) -> Result<HttpResponse, ApiError> {
-    remove(&binding.services, &caller, &username).await?;
+    let permit = move |stored: &model::Admin| if_match.require(stored);
+    remove_if(&binding.services, &caller, &username, permit).await?;
     Ok(ok("Admin deleted"))
 }
 
-/// Deletes an administrator other than the caller.
+/// Deletes an administrator other than the caller, if `permit` agrees.
 ///
 /// # Errors
 /// 400 for the caller, 403 naming the permission that the caller lacks, 404 if there is none.
-pub async fn remove(
+pub async fn remove_if(
     services: &Services,
     caller: &Admin<ManageAdmins>,
     username: &str,
+    permit: impl Fn(&model::Admin) -> error::Result<()> + Send + 'static,
 ) -> Result<(), ApiError> {
     let stored = found(services.store.admin(username).await?, "admin", username)?;
     if stored.username == caller.username() {
         return Err(ApiError::bad_request("you cannot delete yourself"));
     }
-    must_cover(caller, &stored.permissions)?;
-    Ok(services.store.delete_admin(&stored.username).await?)
+    let held = caller.account().clone();
+    let permit = move |stored: &model::Admin| {
+        must_cover(&held, &stored.permissions)?;
+        permit(stored)
+    };
+    Ok(services.store.delete_admin_if(&stored.username, permit).await?)
 }
 
 /// A change of one's own password.
@@ -239,8 +268,7 @@ pub async fn change_own_password(
         Err(LoginFailure::Unavailable(error)) => return Err(error.into()),
         Err(_) => return Err(ApiError::bad_request("current_password: is wrong")),
     };
-    let changed = model::Admin { password: change.new_password, ..(*admin).clone() };
-    services.store.update_admin(changed).await?;
+    services.store.set_admin_password(&admin.username, change.new_password).await?;
     Ok(())
 }
 
@@ -270,15 +298,15 @@ pub async fn change_password(
 }
 
 /// Refuses unless the caller holds every one of `permissions`.
-fn must_cover(
-    caller: &Admin<ManageAdmins>,
-    permissions: &[AdminPermission],
-) -> Result<(), ApiError> {
+fn must_cover(caller: &model::Admin, permissions: &[AdminPermission]) -> error::Result<()> {
     match permissions.iter().find(|permission| !caller.may(**permission)) {
         None => Ok(()),
-        Some(missing) => Err(ApiError::forbidden(format!(
-            "the permission \"{}\" is not yours to give, change or take away",
-            missing.as_str()
-        ))),
+        Some(missing) => Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!(
+                "the permission \"{}\" is not yours to give, change or take away",
+                missing.as_str()
+            ),
+        )),
     }
 }

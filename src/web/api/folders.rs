@@ -4,16 +4,19 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use actors::AccountId;
 
+use crate::error;
 use crate::model::Folder;
-use crate::provider;
+use crate::provider::{FolderQuery, Page};
 use crate::web::api::{found, locate};
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, ManageFolders, Right};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
+use crate::web::object_query::FolderListQuery;
 use crate::web::paging::PagingQuery;
 use crate::web::query::Confidential;
-use crate::web::response::{ApiResponse, created, ok};
+use crate::web::response::{ApiResponse, created, listed, ok, tagged};
+use crate::web::versions::{IfMatch, IfMatchHeader};
 
 /// All folders.
 #[utoipa::path(
@@ -21,9 +24,10 @@ use crate::web::response::{ApiResponse, created, ok};
     path = "/api/v2/folders",
     tag = "folders",
     security(("BearerAuth" = [])),
-    params(PagingQuery),
+    params(PagingQuery, FolderListQuery),
     responses(
-        (status = 200, description = "The folders in the order of their names", body = [Folder]),
+        (status = 200, description = "A page of the folders", body = [Folder],
+            headers(("X-Total-Count" = u64, description = "How many there are on all pages"))),
         (status = 400, description = "A parameter is wrong", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_folders is missing",
@@ -34,25 +38,31 @@ pub async fn list(
     admin: Admin<ManageFolders>,
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
+    query: Query<FolderListQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let page = paging.page()?.into();
-    Ok(HttpResponse::Ok().json(list_for(&binding.services, &admin, page).await?))
+    let query = query.checked()?;
+    let (folders, total) = list_for(&binding.services, &admin, query, page).await?;
+    Ok(listed(&folders, total))
 }
 
-/// A page of the folders as `admin` may see them.
+/// A page of the folders that a query finds, as `admin` may see them, and how many there
+/// are on all pages.
 pub async fn list_for<R: Right>(
     services: &Services,
     admin: &Admin<R>,
-    page: provider::Page,
-) -> Result<Vec<Folder>, ApiError> {
+    query: FolderQuery,
+    page: Page,
+) -> Result<(Vec<Folder>, u64), ApiError> {
     services.store_settled_usage().await;
-    let mut folders = services.store.folders(page).await?;
+    let query = FolderQuery { role: admin.role().map(str::to_owned), ..query };
+    let (mut folders, total) = services.store.find_folders(query, page).await?;
     let visible = services.users_of(admin).names().await?;
     for folder in &mut folders {
         folder.hide_confidential();
         visible.retain(&mut folder.users);
     }
-    Ok(folders)
+    Ok((folders, total))
 }
 
 /// Adds a folder. Its counters stay 0 until a scan.
@@ -91,7 +101,8 @@ pub async fn create(
     security(("BearerAuth" = [])),
     params(("name" = String, Path, description = "The name of the folder"), Confidential),
     responses(
-        (status = 200, description = "The folder", body = Folder),
+        (status = 200, description = "The folder", body = Folder,
+            headers(("ETag" = String, description = "Its state, for If-Match"))),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_folders is missing",
             body = ApiResponse),
@@ -106,7 +117,7 @@ pub async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let show_all = confidential.is_asked_by(&admin)?;
     let folder = get_for(&binding.services, &admin, &name).await?;
-    Ok(HttpResponse::Ok().json(shown(folder, show_all)))
+    Ok(tagged(&shown(folder, show_all)))
 }
 
 /// One folder as `admin` may see it.
@@ -131,7 +142,7 @@ pub async fn get_for<R: Right>(
     path = "/api/v2/folders/{name}",
     tag = "folders",
     security(("BearerAuth" = [])),
-    params(("name" = String, Path, description = "The name of the folder")),
+    params(("name" = String, Path, description = "The name of the folder"), IfMatchHeader),
     request_body = Folder,
     responses(
         (status = 200, description = "The folder was changed", body = ApiResponse),
@@ -140,20 +151,37 @@ pub async fn get_for<R: Right>(
         (status = 403, description = "The permission manage_folders is missing",
             body = ApiResponse),
         (status = 404, description = "There is no such folder", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn update(
-    _admin: Admin<ManageFolders>,
+    admin: Admin<ManageFolders>,
     binding: Data<Binding>,
     name: Path<String>,
+    if_match: IfMatch,
     body: Body<Folder>,
 ) -> Result<HttpResponse, ApiError> {
-    let store = &binding.services.store;
-    let stored = found(store.folder(&name).await?, "folder", &name)?;
+    let services = &binding.services;
+    let stored = found(services.store.folder(&name).await?, "folder", &name)?;
     let mut folder = body.read().await?;
     folder.name = stored.name;
-    store.update_folder(folder).await?;
+    let permit = as_seen(services, &admin, if_match).await?;
+    services.store.update_folder_if(folder, permit).await?;
     Ok(ok("Folder updated"))
+}
+
+/// What `admin` sees of a folder must be what `if_match` says.
+pub async fn as_seen<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    if_match: IfMatch,
+) -> Result<impl Fn(&Folder) -> error::Result<()> + Send + 'static, ApiError> {
+    let visible = services.users_of(admin).names().await?;
+    Ok(move |stored: &Folder| {
+        let mut seen = stored.clone();
+        visible.retain(&mut seen.users);
+        if_match.require(&seen)
+    })
 }
 
 /// Deletes a folder and takes it out of the accounts that mount it. Files are left alone.
@@ -162,31 +190,39 @@ pub async fn update(
     path = "/api/v2/folders/{name}",
     tag = "folders",
     security(("BearerAuth" = [])),
-    params(("name" = String, Path, description = "The name of the folder")),
+    params(("name" = String, Path, description = "The name of the folder"), IfMatchHeader),
     responses(
         (status = 200, description = "The folder is gone", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_folders is missing",
             body = ApiResponse),
         (status = 404, description = "There is no such folder", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn delete(
-    _admin: Admin<ManageFolders>,
+    admin: Admin<ManageFolders>,
     binding: Data<Binding>,
     name: Path<String>,
+    if_match: IfMatch,
 ) -> Result<HttpResponse, ApiError> {
-    remove(&binding.services, &name).await?;
+    let permit = as_seen(&binding.services, &admin, if_match).await?;
+    remove_if(&binding.services, &name, permit).await?;
     Ok(ok("Folder deleted"))
 }
 
-/// Deletes a folder, takes it out of the accounts that mount it, and forgets its usage.
+/// Deletes a folder if `permit` agrees, takes it out of the accounts that mount it, and
+/// forgets its usage.
 ///
 /// # Errors
 /// 404 if there is none.
-pub async fn remove(services: &Services, name: &str) -> Result<(), ApiError> {
+pub async fn remove_if(
+    services: &Services,
+    name: &str,
+    permit: impl Fn(&Folder) -> error::Result<()> + Send + 'static,
+) -> Result<(), ApiError> {
     let folder = found(services.store.folder(name).await?, "folder", name)?;
-    services.store.delete_folder(&folder.name).await?;
+    services.store.delete_folder_if(&folder.name, permit).await?;
     services.quota.forget(AccountId::folder(folder.name)).await;
     Ok(())
 }

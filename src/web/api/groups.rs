@@ -3,17 +3,20 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 
+use crate::error;
 use crate::model::Group;
-use crate::provider;
+use crate::provider::{GroupQuery, Page};
 use crate::web::api::{found, locate};
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, ManageGroups, Right};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
+use crate::web::object_query::GroupListQuery;
 use crate::web::paging::PagingQuery;
 use crate::web::query::Confidential;
-use crate::web::response::{ApiResponse, created, ok};
+use crate::web::response::{ApiResponse, created, listed, ok, tagged};
 use crate::web::scope::VisibleNames;
+use crate::web::versions::{IfMatch, IfMatchHeader};
 
 /// All groups.
 #[utoipa::path(
@@ -21,9 +24,10 @@ use crate::web::scope::VisibleNames;
     path = "/api/v2/groups",
     tag = "groups",
     security(("BearerAuth" = [])),
-    params(PagingQuery),
+    params(PagingQuery, GroupListQuery),
     responses(
-        (status = 200, description = "The groups in the order of their names", body = [Group]),
+        (status = 200, description = "A page of the groups", body = [Group],
+            headers(("X-Total-Count" = u64, description = "How many there are on all pages"))),
         (status = 400, description = "A parameter is wrong", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_groups is missing",
@@ -34,25 +38,31 @@ pub async fn list(
     admin: Admin<ManageGroups>,
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
+    query: Query<GroupListQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let page = paging.page()?.into();
-    Ok(HttpResponse::Ok().json(list_for(&binding.services, &admin, page).await?))
+    let query = query.checked()?;
+    let (groups, total) = list_for(&binding.services, &admin, query, page).await?;
+    Ok(listed(&groups, total))
 }
 
-/// A page of the groups as `admin` may see them.
+/// A page of the groups that a query finds, as `admin` may see them, and how many there
+/// are on all pages.
 pub async fn list_for<R: Right>(
     services: &Services,
     admin: &Admin<R>,
-    page: provider::Page,
-) -> Result<Vec<Group>, ApiError> {
+    query: GroupQuery,
+    page: Page,
+) -> Result<(Vec<Group>, u64), ApiError> {
     services.store_settled_usage().await;
-    let mut groups = services.store.groups(page).await?;
+    let query = GroupQuery { role: admin.role().map(str::to_owned), ..query };
+    let (mut groups, total) = services.store.find_groups(query, page).await?;
     let visible = services.users_of(admin).names().await?;
     for group in &mut groups {
         group.hide_confidential();
         hide_others(group, &visible);
     }
-    Ok(groups)
+    Ok((groups, total))
 }
 
 /// Adds a group.
@@ -91,7 +101,8 @@ pub async fn create(
     security(("BearerAuth" = [])),
     params(("name" = String, Path, description = "The name of the group"), Confidential),
     responses(
-        (status = 200, description = "The group", body = Group),
+        (status = 200, description = "The group", body = Group,
+            headers(("ETag" = String, description = "Its state, for If-Match"))),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_groups is missing",
             body = ApiResponse),
@@ -106,7 +117,7 @@ pub async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let show_all = confidential.is_asked_by(&admin)?;
     let group = get_for(&binding.services, &admin, &name).await?;
-    Ok(HttpResponse::Ok().json(shown(group, show_all)))
+    Ok(tagged(&shown(group, show_all)))
 }
 
 /// One group as `admin` may see it.
@@ -131,7 +142,7 @@ pub async fn get_for<R: Right>(
     path = "/api/v2/groups/{name}",
     tag = "groups",
     security(("BearerAuth" = [])),
-    params(("name" = String, Path, description = "The name of the group")),
+    params(("name" = String, Path, description = "The name of the group"), IfMatchHeader),
     request_body = Group,
     responses(
         (status = 200, description = "The group was changed", body = ApiResponse),
@@ -140,20 +151,37 @@ pub async fn get_for<R: Right>(
         (status = 403, description = "The permission manage_groups is missing",
             body = ApiResponse),
         (status = 404, description = "There is no such group", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn update(
-    _admin: Admin<ManageGroups>,
+    admin: Admin<ManageGroups>,
     binding: Data<Binding>,
     name: Path<String>,
+    if_match: IfMatch,
     body: Body<Group>,
 ) -> Result<HttpResponse, ApiError> {
-    let store = &binding.services.store;
-    let stored = found(store.group(&name).await?, "group", &name)?;
+    let services = &binding.services;
+    let stored = found(services.store.group(&name).await?, "group", &name)?;
     let mut group = body.read().await?;
     group.name = stored.name;
-    store.update_group(group).await?;
+    let permit = as_seen(services, &admin, if_match).await?;
+    services.store.update_group_if(group, permit).await?;
     Ok(ok("Group updated"))
+}
+
+/// What `admin` sees of a group must be what `if_match` says.
+pub async fn as_seen<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    if_match: IfMatch,
+) -> Result<impl Fn(&Group) -> error::Result<()> + Send + 'static, ApiError> {
+    let visible = services.users_of(admin).names().await?;
+    Ok(move |stored: &Group| {
+        let mut seen = stored.clone();
+        hide_others(&mut seen, &visible);
+        if_match.require(&seen)
+    })
 }
 
 /// Deletes a group that has no users.
@@ -162,7 +190,7 @@ pub async fn update(
     path = "/api/v2/groups/{name}",
     tag = "groups",
     security(("BearerAuth" = [])),
-    params(("name" = String, Path, description = "The name of the group")),
+    params(("name" = String, Path, description = "The name of the group"), IfMatchHeader),
     responses(
         (status = 200, description = "The group is gone", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
@@ -170,28 +198,32 @@ pub async fn update(
             body = ApiResponse),
         (status = 404, description = "There is no such group", body = ApiResponse),
         (status = 409, description = "Users are in the group", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn delete(
     admin: Admin<ManageGroups>,
     binding: Data<Binding>,
     name: Path<String>,
+    if_match: IfMatch,
 ) -> Result<HttpResponse, ApiError> {
-    remove(&binding.services, &admin, &name).await?;
+    let permit = as_seen(&binding.services, &admin, if_match).await?;
+    remove_if(&binding.services, &admin, &name, permit).await?;
     Ok(ok("Group deleted"))
 }
 
-/// Deletes a group that has no users.
+/// Deletes a group that has no users, if `permit` agrees.
 ///
 /// # Errors
 /// 404 if there is none, 409 if users are in it.
-pub async fn remove<R: Right>(
+pub async fn remove_if<R: Right>(
     services: &Services,
     admin: &Admin<R>,
     name: &str,
+    permit: impl Fn(&Group) -> error::Result<()> + Send + 'static,
 ) -> Result<(), ApiError> {
     let group = found(services.store.group(name).await?, "group", name)?;
-    let deleted = services.store.delete_group(&group.name).await;
+    let deleted = services.store.delete_group_if(&group.name, permit).await;
     let told = format!("group {:?}: users are in it", group.name);
     deleted.map_err(|error| services.users_of(admin).told(error, &told))
 }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model;
-use crate::web::api::found;
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, Anything};
 use crate::web::body::Body;
@@ -38,12 +37,12 @@ pub async fn save(
     username: &str,
     profile: AdminProfile,
 ) -> Result<model::Admin, ApiError> {
-    let stored = services.store.admin(username).await?;
-    let mut admin = found(stored, "admin", username)?;
-    admin.email = profile.email;
-    admin.description = profile.description;
-    admin.filters.allow_api_key_auth = profile.allow_api_key_auth;
-    Ok(services.store.update_admin(admin).await?)
+    let change = move |admin: &mut model::Admin| {
+        profile.email.clone_into(&mut admin.email);
+        profile.description.clone_into(&mut admin.description);
+        admin.filters.allow_api_key_auth = profile.allow_api_key_auth;
+    };
+    Ok(services.store.change_admin(username, change).await?)
 }
 
 /// The caller's profile.

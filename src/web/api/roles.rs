@@ -9,8 +9,10 @@ use crate::web::app::Binding;
 use crate::web::auth::{Admin, ManageRoles};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
+use crate::web::object_query::RoleListQuery;
 use crate::web::paging::PagingQuery;
-use crate::web::response::{ApiResponse, created, ok};
+use crate::web::response::{ApiResponse, created, listed, ok, tagged};
+use crate::web::versions::{IfMatch, IfMatchHeader};
 
 /// All roles.
 #[utoipa::path(
@@ -18,9 +20,10 @@ use crate::web::response::{ApiResponse, created, ok};
     path = "/api/v2/roles",
     tag = "roles",
     security(("BearerAuth" = [])),
-    params(PagingQuery),
+    params(PagingQuery, RoleListQuery),
     responses(
-        (status = 200, description = "The roles in the order of their names", body = [Role]),
+        (status = 200, description = "A page of the roles", body = [Role],
+            headers(("X-Total-Count" = u64, description = "How many there are on all pages"))),
         (status = 400, description = "A parameter is wrong", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
@@ -30,9 +33,11 @@ pub async fn list(
     _admin: Admin<ManageRoles>,
     binding: Data<Binding>,
     paging: Query<PagingQuery>,
+    query: Query<RoleListQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let page = paging.page()?;
-    Ok(HttpResponse::Ok().json(binding.services.store.roles(page.into()).await?))
+    let (roles, total) = binding.services.store.find_roles(query.checked()?, page.into()).await?;
+    Ok(listed(&roles, total))
 }
 
 /// Adds a role, which nobody has yet.
@@ -67,7 +72,8 @@ pub async fn create(
     security(("BearerAuth" = [])),
     params(("name" = String, Path, description = "The name of the role")),
     responses(
-        (status = 200, description = "The role", body = Role),
+        (status = 200, description = "The role", body = Role,
+            headers(("ETag" = String, description = "Its state, for If-Match"))),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
         (status = 404, description = "There is no such role", body = ApiResponse),
@@ -79,7 +85,7 @@ pub async fn get(
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let role = found(binding.services.store.role(&name).await?, "role", &name)?;
-    Ok(HttpResponse::Ok().json(role))
+    Ok(tagged(&role))
 }
 
 /// Replaces a role: what is left out gets its default. Who has it stays.
@@ -88,7 +94,7 @@ pub async fn get(
     path = "/api/v2/roles/{name}",
     tag = "roles",
     security(("BearerAuth" = [])),
-    params(("name" = String, Path, description = "The name of the role")),
+    params(("name" = String, Path, description = "The name of the role"), IfMatchHeader),
     request_body = Role,
     responses(
         (status = 200, description = "The role was changed", body = ApiResponse),
@@ -96,19 +102,21 @@ pub async fn get(
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
         (status = 404, description = "There is no such role", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn update(
     _admin: Admin<ManageRoles>,
     binding: Data<Binding>,
     name: Path<String>,
+    if_match: IfMatch,
     body: Body<Role>,
 ) -> Result<HttpResponse, ApiError> {
     let store = &binding.services.store;
     let stored = found(store.role(&name).await?, "role", &name)?;
     let mut role = body.read().await?;
     role.name = stored.name;
-    store.update_role(role).await?;
+    store.update_role_if(role, move |stored| if_match.require(stored)).await?;
     Ok(ok("Role updated"))
 }
 
@@ -119,22 +127,24 @@ pub async fn update(
     path = "/api/v2/roles/{name}",
     tag = "roles",
     security(("BearerAuth" = [])),
-    params(("name" = String, Path, description = "The name of the role")),
+    params(("name" = String, Path, description = "The name of the role"), IfMatchHeader),
     responses(
         (status = 200, description = "The role is gone", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission manage_roles is missing", body = ApiResponse),
         (status = 404, description = "There is no such role", body = ApiResponse),
         (status = 409, description = "An administrator has it", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn delete(
     _admin: Admin<ManageRoles>,
     binding: Data<Binding>,
     name: Path<String>,
+    if_match: IfMatch,
 ) -> Result<HttpResponse, ApiError> {
     let store = &binding.services.store;
     let role = found(store.role(&name).await?, "role", &name)?;
-    store.delete_role(&role.name).await?;
+    store.delete_role_if(&role.name, move |stored| if_match.require(stored)).await?;
     Ok(ok("Role deleted"))
 }

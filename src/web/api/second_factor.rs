@@ -104,7 +104,7 @@ fn validate(binding: &Binding, request: &ValidateRequest) -> Result<HttpResponse
 }
 
 /// The secret to store: a new one encrypted, or the old one.
-fn secret_to_store(given: Secret, old: &Secret, owner: &str) -> Result<Secret> {
+fn secret_to_store(given: &Secret, old: &Secret, owner: &str) -> Result<Secret> {
     match given.status {
         Some(SecretStatus::Plain) if !given.payload.is_empty() => {
             check_secret(&given.payload)?;
@@ -224,9 +224,9 @@ pub async fn save_admin_totp(
                 filters.forget_second_factor();
                 return Ok(());
             }
-            let secret = secret_to_store(wanted.secret, &filters.totp_config.secret, &owner)?;
-            filters.totp_config =
-                TotpConfig { enabled: true, config_name: wanted.config_name, secret };
+            let secret = secret_to_store(&wanted.secret, &filters.totp_config.secret, &owner)?;
+            let config_name = wanted.config_name.clone();
+            filters.totp_config = TotpConfig { enabled: true, config_name, secret };
             if filters.recovery_codes.is_empty() {
                 filters.recovery_codes = sealed(&recovery_codes()?, &owner)?;
             }
@@ -288,7 +288,7 @@ pub async fn new_admin_recovery_codes(
         .store
         .change_admin_second_factor(username, move |filters| {
             require_enabled(filters.totp_config.enabled)?;
-            filters.recovery_codes = stored;
+            filters.recovery_codes.clone_from(&stored);
             Ok(())
         })
         .await?;
@@ -504,12 +504,12 @@ pub async fn user_save(
             if wanted.protocols.is_empty() {
                 return Err(Error::invalid("protocols: at least one is required"));
             }
-            let secret = secret_to_store(wanted.secret, &filters.totp_config.secret, &owner)?;
+            let secret = secret_to_store(&wanted.secret, &filters.totp_config.secret, &owner)?;
             filters.totp_config = UserTotpConfig {
                 enabled: true,
-                config_name: wanted.config_name,
+                config_name: wanted.config_name.clone(),
                 secret,
-                protocols: wanted.protocols,
+                protocols: wanted.protocols.clone(),
             };
             if filters.recovery_codes.is_empty() {
                 filters.recovery_codes = sealed(&recovery_codes()?, &owner)?;
@@ -561,7 +561,7 @@ pub async fn user_new_recovery_codes(
         .store
         .change_user_second_factor(caller.username(), move |filters| {
             require_enabled(filters.totp_config.enabled)?;
-            filters.recovery_codes = stored;
+            filters.recovery_codes.clone_from(&stored);
             Ok(())
         })
         .await?;

@@ -13,8 +13,9 @@ use crate::web::body::Body;
 use crate::web::error::ApiError;
 use crate::web::paging::PagingQuery;
 use crate::web::query::{Confidential, switch};
-use crate::web::response::{ApiResponse, created, ok};
+use crate::web::response::{ApiResponse, created, listed, ok, tagged};
 use crate::web::user_query::UserListQuery;
+use crate::web::versions::{IfMatch, IfMatchHeader};
 
 /// All users that the caller may see: with a role, those that have the same.
 #[utoipa::path(
@@ -24,7 +25,8 @@ use crate::web::user_query::UserListQuery;
     security(("BearerAuth" = [])),
     params(PagingQuery, UserListQuery),
     responses(
-        (status = 200, description = "The users in the order of their names", body = [User]),
+        (status = 200, description = "A page of the users", body = [User],
+            headers(("X-Total-Count" = u64, description = "How many there are on all pages"))),
         (status = 400, description = "A parameter is wrong", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission view_users is missing", body = ApiResponse),
@@ -42,7 +44,7 @@ pub async fn list(
     services.store_settled_usage().await;
     let (mut users, total) = services.users_of(&admin).find(query, page.into()).await?;
     users.iter_mut().for_each(User::hide_confidential);
-    Ok(HttpResponse::Ok().insert_header(("X-Total-Count", total.to_string())).json(users))
+    Ok(listed(&users, total))
 }
 
 /// Adds a user. It gets the role of the caller; who has none may choose any.
@@ -83,7 +85,8 @@ pub async fn create(
     security(("BearerAuth" = [])),
     params(("username" = String, Path, description = "The name of the user"), Confidential),
     responses(
-        (status = 200, description = "The user", body = User),
+        (status = 200, description = "The user", body = User,
+            headers(("ETag" = String, description = "Its state, for If-Match"))),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission view_users is missing", body = ApiResponse),
         (status = 404, description = "There is no such user", body = ApiResponse),
@@ -99,7 +102,7 @@ pub async fn get(
     let services = &binding.services;
     services.store_settled_usage().await;
     let user = services.users_of(&admin).get(&username).await?;
-    Ok(HttpResponse::Ok().json(shown(user, show_all)))
+    Ok(tagged(&shown(user, show_all)))
 }
 
 /// What an update may ask for besides.
@@ -119,7 +122,7 @@ pub struct UpdateQuery {
     path = "/api/v2/users/{username}",
     tag = "users",
     security(("BearerAuth" = [])),
-    params(("username" = String, Path, description = "The name of the user"), UpdateQuery),
+    params(("username" = String, Path, description = "The name of the user"), UpdateQuery, IfMatchHeader),
     request_body = User,
     responses(
         (status = 200, description = "The user was changed", body = ApiResponse),
@@ -128,6 +131,7 @@ pub struct UpdateQuery {
         (status = 403, description = "The permission edit_users is missing, or the role is another",
             body = ApiResponse),
         (status = 404, description = "There is no such user", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn update(
@@ -135,6 +139,7 @@ pub async fn update(
     binding: Data<Binding>,
     username: Path<String>,
     query: Query<UpdateQuery>,
+    if_match: IfMatch,
     body: Body<User>,
 ) -> Result<HttpResponse, ApiError> {
     let disconnect = switch("disconnect", query.disconnect.as_deref())?;
@@ -142,9 +147,8 @@ pub async fn update(
     let users = services.users_of(&admin);
     let stored = users.get(&username).await?;
     let mut user = body.read().await?;
-    user.keep_second_factor_of(&stored);
     user.username = stored.username;
-    let user = users.replace(user).await?;
+    let user = users.replace_if(user, move |stored| if_match.require(stored)).await?;
     services.follow_change(&user, disconnect).await;
     Ok(ok("User updated"))
 }
@@ -155,21 +159,23 @@ pub async fn update(
     path = "/api/v2/users/{username}",
     tag = "users",
     security(("BearerAuth" = [])),
-    params(("username" = String, Path, description = "The name of the user")),
+    params(("username" = String, Path, description = "The name of the user"), IfMatchHeader),
     responses(
         (status = 200, description = "The user is gone", body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "The permission del_users is missing", body = ApiResponse),
         (status = 404, description = "There is no such user", body = ApiResponse),
+        (status = 412, description = "It is not what If-Match says", body = ApiResponse),
     )
 )]
 pub async fn delete(
     admin: Admin<DeleteUsers>,
     binding: Data<Binding>,
     username: Path<String>,
+    if_match: IfMatch,
 ) -> Result<HttpResponse, ApiError> {
-    let services = &binding.services;
-    services.delete_user(&admin, &username).await?;
+    let permit = move |stored: &User| if_match.require(stored);
+    binding.services.delete_user_if(&admin, &username, permit).await?;
     Ok(ok("User deleted"))
 }
 

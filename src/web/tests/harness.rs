@@ -299,6 +299,18 @@ impl Client {
         self.run(request.set_payload(body.to_owned())).await
     }
 
+    /// The same if the object's entity tag is one of `tags`.
+    pub async fn send_if(&self, method: Method, path: &str, tags: &str, body: &Value) -> Answer {
+        let token = self.token.as_deref().unwrap_or_default();
+        let request = TestRequest::default()
+            .method(method)
+            .uri(path)
+            .insert_header(("Authorization", format!("Bearer {token}")))
+            .insert_header(("If-Match", tags))
+            .set_payload(body.to_string());
+        self.run(request).await
+    }
+
     pub async fn run(&self, request: TestRequest) -> Answer {
         let app = init_service(app::app(self.binding.clone())).await;
         let peer: SocketAddr = self.peer.parse().expect("an address");

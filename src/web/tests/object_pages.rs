@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::browser::{Browser, token_of};
 use super::harness::{Answer, Client, ROOT, ROOT_PASSWORD, Server, eventually};
+use crate::model::Folder;
 
 async fn start() -> (Server, Client, Browser) {
     let server = Server::start().await;
@@ -27,8 +28,8 @@ async fn fill_in(browser: &mut Browser, path: &str, fields: &[(&str, &str)]) -> 
     let token = token_of(&page);
     let mut fields = fields.to_vec();
     fields.push(("_csrf", &token));
-    if page.text.contains("name=\"updated_at\"") {
-        fields.push(("updated_at", value_of(&page, "updated_at")));
+    if page.text.contains("name=\"seen\"") {
+        fields.push(("seen", value_of(&page, "seen")));
     }
     browser.post(path, &fields).await
 }
@@ -91,6 +92,87 @@ async fn lists_are_searched() {
     assert!(none.text.contains("Nothing matches “&lt;b&gt;”"), "{}", none.text);
     let places = browser.get("/web/admin/goto?q=alph").await;
     assert!(places.text.contains("href=\"/web/admin/folders/alpha\""), "{}", places.text);
+}
+
+#[actix_web::test]
+async fn lists_are_filtered_and_sorted_by_links() {
+    let (server, root, mut browser) = start().await;
+    for number in 0..51 {
+        let name = format!("f{number:02}");
+        let mapped_path = format!("/srv/{name}");
+        let folder = Folder { name, mapped_path, ..Folder::default() };
+        server.services.store.add_folder(folder).await.expect("added");
+    }
+    let mount = json!({"virtual_folders": [{"name": "f07", "virtual_path": "/s"}]});
+    add_user(&root, "ann", mount).await;
+    let first = browser.get("/web/admin/folders").await;
+    for part in [
+        "<strong>51 folders</strong>",
+        "href=\"/web/admin/folders?status=unmounted\">50 are mounted by nobody</a>",
+        "href=\"/web/admin/folders?order=DESC\"",
+        "href=\"/web/admin/folders?sort=used_quota_size&amp;order=DESC\"",
+        "rel=\"next\" href=\"/web/admin/folders?page=2\"",
+        "/folders/f49\"",
+    ] {
+        assert!(first.text.contains(part), "{part}: {}", first.text);
+    }
+    assert!(!first.text.contains("/folders/f50\"") && !first.text.contains("rel=\"prev\""));
+    let last = browser.get("/web/admin/folders?page=2").await;
+    assert!(last.text.contains("/folders/f50\"") && !last.text.contains("/folders/f49\""));
+    assert!(last.text.contains("rel=\"prev\" href=\"/web/admin/folders\""), "{}", last.text);
+    let mounted = browser.get("/web/admin/folders?status=mounted&q=F0&order=DESC").await;
+    for part in [
+        "/folders/f07\"",
+        "aria-sort=\"descending\"",
+        "name=\"status\" value=\"mounted\"",
+        "name=\"order\" value=\"DESC\"",
+    ] {
+        assert!(mounted.text.contains(part), "{part}: {}", mounted.text);
+    }
+    assert!(!mounted.text.contains("/folders/f08\""));
+    assert_eq!(browser.get("/web/admin/folders?status=odd").await.status, 400);
+    for path in [
+        "/web/admin/groups?status=without_users&sort=updated_at",
+        "/web/admin/roles?sort=updated_at&order=DESC",
+        "/web/admin/admins?status=no_second_factor&sort=last_login",
+    ] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.text.contains("aria-sort="), "{path}: {}", page.text);
+    }
+}
+
+#[actix_web::test]
+async fn nothing_is_deleted_that_is_another_than_was_asked_about() {
+    let (_server, root, mut browser) = start().await;
+    let folder = json!({"name": "x", "mapped_path": "/srv/x"});
+    root.post("/api/v2/folders", folder).await.object(201);
+    root.post("/api/v2/groups", json!({"name": "x"})).await.object(201);
+    root.post("/api/v2/roles", json!({"name": "x"})).await.object(201);
+    let admin = json!({"username": "x", "password": "pass phrase", "status": 1,
+        "permissions": ["view_users"]});
+    root.post("/api/v2/admins", admin.clone()).await.object(201);
+    let kinds = ["folders", "groups", "roles", "admins"];
+    let mut asked = Vec::new();
+    for kind in kinds {
+        let page = browser.get(&format!("/web/admin/{kind}/x/delete")).await;
+        asked.push((token_of(&page), value_of(&page, "seen").to_owned()));
+    }
+    let more = json!({"role": "x", "virtual_folders": [{"name": "x", "virtual_path": "/s"}]});
+    add_user(&root, "ann", more).await;
+    root.put("/api/v2/groups/x", json!({"description": "other"})).await.done(200);
+    root.put("/api/v2/admins/x", admin).await.done(200);
+    for (kind, (token, seen)) in kinds.into_iter().zip(&asked) {
+        let path = format!("/web/admin/{kind}/x/delete");
+        let answer = browser.post(&path, &[("_csrf", token), ("seen", seen)]).await;
+        assert_eq!(answer.status, 409, "{kind}: {}", answer.text);
+        assert!(answer.text.contains("Somebody has changed this"), "{kind}: {}", answer.text);
+        assert_eq!(root.get(&format!("/api/v2/{kind}/x")).await.status, 200, "{kind}");
+        let seen = value_of(&answer, "seen").to_owned();
+        let answer = browser.post(&path, &[("_csrf", token), ("seen", &seen)]).await;
+        assert_eq!(answer.status, 303, "{kind}: {}", answer.text);
+        assert_eq!(root.get(&format!("/api/v2/{kind}/x")).await.status, 404, "{kind}");
+    }
 }
 
 #[actix_web::test]
@@ -195,7 +277,10 @@ async fn a_change_that_somebody_else_made_is_not_overwritten_unseen() {
     let admin = json!({"username": "eve", "password": "pass phrase", "status": 1,
         "permissions": ["view_users"]});
     root.post("/api/v2/admins", admin).await.object(201);
+    let folder = json!({"name": "shared", "mapped_path": "/srv/shared"});
+    root.post("/api/v2/folders", folder).await.object(201);
     for (path, object) in [
+        ("/web/admin/folders/shared", "/api/v2/folders/shared"),
         ("/web/admin/groups/staff", "/api/v2/groups/staff"),
         ("/web/admin/roles/emea", "/api/v2/roles/emea"),
         ("/web/admin/admins/eve", "/api/v2/admins/eve"),
@@ -204,8 +289,9 @@ async fn a_change_that_somebody_else_made_is_not_overwritten_unseen() {
         let (token, old) = (token_of(&page), "1");
         let fields = [
             ("_csrf", token.as_str()),
-            ("updated_at", old),
+            ("seen", old),
             ("description", "mine"),
+            ("mapped_path", "/srv/shared"),
             ("permissions", "view_users"),
             ("enabled", "1"),
         ];
@@ -216,8 +302,9 @@ async fn a_change_that_somebody_else_made_is_not_overwritten_unseen() {
         // The form that comes back has the new time; sending it again overwrites.
         let fields = [
             ("_csrf", token.as_str()),
-            ("updated_at", value_of(&answer, "updated_at")),
+            ("seen", value_of(&answer, "seen")),
             ("description", "mine"),
+            ("mapped_path", "/srv/shared"),
             ("permissions", "view_users"),
             ("enabled", "1"),
         ];
@@ -318,7 +405,7 @@ async fn nobody_gives_changes_or_takes_away_more_than_they_hold() {
     let page = limited.get("/web/admin/admins/root").await;
     assert!(page.text.contains("<fieldset disabled>"), "{}", page.text);
     let token = token_of(&page);
-    let fields = [("_csrf", token.as_str()), ("updated_at", value_of(&page, "updated_at"))];
+    let fields = [("_csrf", token.as_str()), ("seen", value_of(&page, "seen"))];
     assert_eq!(limited.post("/web/admin/admins/root", &fields).await.status, 403);
     assert_eq!(limited.post("/web/admin/admins/root/delete", &fields).await.status, 409);
     let path = "/web/admin/admins/root/second-factor";

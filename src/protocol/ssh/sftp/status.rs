@@ -30,6 +30,7 @@ pub fn to_status(error: &Error) -> (StatusCode, &'static str) {
         ErrorKind::Timeout => (StatusCode::Failure, "timeout"),
         ErrorKind::RateLimited
         | ErrorKind::Conflict
+        | ErrorKind::Outdated
         | ErrorKind::Unavailable
         | ErrorKind::Internal => (StatusCode::Failure, "failure"),
     }

@@ -8,7 +8,6 @@ use super::rows::words;
 use super::tabs::{self, permissions};
 use super::{path_of, times};
 use crate::model::{AdminPermission, GroupMapping, Password, Permissions, User};
-use crate::provider::Page;
 use crate::web::auth::{AddUsers, Right};
 use crate::web::error::ApiError;
 use crate::web::pages::amount;
@@ -38,9 +37,7 @@ pub async fn group_names<R: Right>(signed: &Signed<R>) -> Result<Vec<String>, Ap
     if !signed.admin.may(AdminPermission::ManageGroups) {
         return Ok(Vec::new());
     }
-    let page = Page { limit: Page::MAX_LIMIT, ..Page::default() };
-    let groups = signed.services().store.groups(page).await?;
-    Ok(groups.into_iter().map(|group| group.name).collect())
+    Ok(signed.services().store.group_names().await?)
 }
 
 /// What the fields hold at first, and what they hold.

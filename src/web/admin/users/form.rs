@@ -10,7 +10,6 @@ use super::conflict::{self, Clash};
 use super::tabs::{self, Tab, network, permissions, sign_in};
 use super::{effective, list, path_of};
 use crate::model::{AdminPermission, Password, User};
-use crate::provider::Page;
 use crate::web::accounts::UserQuota;
 use crate::web::auth::{EditUsers, Right, ViewUsers};
 use crate::web::pages::amount;
@@ -160,9 +159,7 @@ async fn folder_names<R: Right>(signed: &Signed<R>) -> Result<Vec<String>, PageE
     if !signed.admin.may(AdminPermission::ManageFolders) {
         return Ok(Vec::new());
     }
-    let page = Page { limit: Page::MAX_LIMIT, ..Page::default() };
-    let folders = signed.services().store.folders(page).await?;
-    Ok(folders.into_iter().map(|folder| folder.name).collect())
+    Ok(signed.services().store.folder_names().await?)
 }
 
 pub async fn save(act: Act<EditUsers>, username: Path<String>) -> Result<HttpResponse, PageError> {
@@ -212,7 +209,7 @@ async fn try_save(act: &Act<EditUsers>, username: &str) -> Result<Option<HttpRes
     let mut errors = FieldErrors::default();
     tab.apply(&form, &mut user, &mut errors);
     if errors.is_empty() {
-        match users.replace_as_seen(user, stored.updated_at).await {
+        match users.replace_as_seen(user, &stored).await {
             Ok(None) => return Ok(None),
             Ok(Some(user)) => {
                 services.follow_change(&user, typed.has("disconnect")).await;
