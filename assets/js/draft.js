@@ -90,7 +90,7 @@ function fill(form, { rows, fields }, wanted) {
 
 // So that a draft for what has changed since is told apart.
 const stamp = (form) => {
-  const text = ["base", "updated_at"].map((name) => form.elements[name]?.value ?? "").join();
+  const text = ["base", "updated_at", "seen"].map((name) => form.elements[name]?.value ?? "").join();
   let sum = 0;
   for (const letter of text) sum = (sum * 31 + letter.charCodeAt(0)) | 0;
   return sum;

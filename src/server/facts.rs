@@ -26,6 +26,7 @@ impl Facts {
                 address: binding.address.ip().to_string(),
                 port: binding.address.port(),
                 apply_proxy_config: binding.apply_proxy_config,
+                reads_proxy_header: binding.reads_proxy_header,
             })
             .collect();
         let host_keys = ssh.host_keys.iter().map(|host| SshHostKey {

@@ -47,10 +47,14 @@ impl ProxyPolicy {
         })
     }
 
-    /// Whether a header of this sender is looked for at all.
-    pub fn concerns(&self, sender: IpAddr) -> bool {
+    /// Whether headers are looked for at all.
+    pub fn is_on(&self) -> bool {
         self.mode != ProxyMode::Off
-            && (self.skipped.is_empty() || !network::permits(&self.skipped, &[], sender))
+    }
+
+    /// Whether a header of this sender is looked for.
+    pub fn concerns(&self, sender: IpAddr) -> bool {
+        self.is_on() && (self.skipped.is_empty() || !network::permits(&self.skipped, &[], sender))
     }
 
     /// Reads the header, and gives back the stream after it and who the client is.

@@ -97,6 +97,8 @@ pub struct Facts {
 pub struct Binding {
     pub address: SocketAddr,
     pub apply_proxy_config: bool,
+    /// Whether headers of the PROXY protocol are read at all.
+    pub reads_proxy_header: bool,
 }
 
 /// An address to listen on.
@@ -237,7 +239,11 @@ pub fn start(
         let address = listener
             .local_addr()
             .map_err(|error| Error::from_io(format!("`{section}`: local address"), error))?;
-        bindings.push(Binding { address, apply_proxy_config: bind.apply_proxy_config });
+        bindings.push(Binding {
+            address,
+            apply_proxy_config: bind.apply_proxy_config,
+            reads_proxy_header: bind.apply_proxy_config && proxy.is_on(),
+        });
         note(&context.log, slog::Level::Info, format_args!("listening on {address}"));
         let door = Door {
             context: context.clone(),

@@ -130,10 +130,16 @@ async fn look_at_services(by: &Signed<Anything>, found: &mut Checkup) {
         is_up: ssh.is_active,
         told: if ssh.is_active { ports.join(", ") } else { "off".to_owned() },
     });
+    let web = services.http_status(false).bindings;
+    // A Unix socket has a path instead.
+    let doors = web.into_iter().map(|binding| match binding.port {
+        0 => binding.address,
+        port => port.to_string(),
+    });
     found.services.push(ServiceState {
         name: "HTTP".to_owned(),
         is_up: true,
-        told: by.binding.local.clone(),
+        told: doors.collect::<Vec<_>>().join(", "),
     });
     let asked = Instant::now();
     let answer = health::store_answers(services).await;

@@ -105,6 +105,8 @@ pub struct SshBinding {
     pub port: u16,
     /// Whether the PROXY protocol settings apply.
     pub apply_proxy_config: bool,
+    /// Whether they do and are on, so that headers are read.
+    pub reads_proxy_header: bool,
 }
 
 /// One host key, by which clients recognise the server.

@@ -375,6 +375,7 @@ impl ServiceFacts for FixedFacts {
                 address: "127.0.0.1".to_owned(),
                 port: 2022,
                 apply_proxy_config: true,
+                reads_proxy_header: false,
             }],
             host_keys: vec![
                 SshHostKey {
