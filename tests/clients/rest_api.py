@@ -195,9 +195,13 @@ class Story:
             def one():
                 return expect(200, get_connections.sync_detailed(client=self.client))
 
-            [connection] = eventually("the session is listed", one)
+            # Before it has asked for SFTP it is just a connection.
+            def sessions():
+                sftp = models.ConnectionStatusProtocol.SFTP
+                return [connection for connection in one() if connection.protocol == sftp]
+
+            [connection] = eventually("the session is listed", sessions)
             assert connection.username == "clara", connection
-            assert connection.protocol == models.ConnectionStatusProtocol.SFTP, connection
             assert connection.connection_id.startswith("SFTP_"), connection
             assert "OpenSSH" in connection.client_version, connection
             uploaded = self.work_dir / "home" / "uploaded.py"
