@@ -7,9 +7,15 @@ use std::process::Command;
 
 use common::TestServer;
 use common::clients::{asked, has, is_in, key, public_key, run, text};
+use common::server::eventually;
 use serde_json::json;
 
-/// The lines `login` and `connection_failed` of one user, as "sender method".
+/// Waits for the lines `login` and `connection_failed` of one user, as "sender method".
+fn wait_for_attempts<const N: usize>(server: &TestServer, username: &str, wanted: [&str; N]) {
+    eventually("every attempt is in the log", || attempts(server, username).len() >= N);
+    assert_eq!(attempts(server, username), wanted);
+}
+
 fn attempts(server: &TestServer, username: &str) -> Vec<String> {
     let lines = server.log();
     let of_user = lines.iter().filter(|line| line["username"] == username);
@@ -49,8 +55,9 @@ fn a_key_and_then_a_password_open_an_account_that_needs_both() {
     let interactive = ["PreferredAuthentications=publickey,keyboard-interactive"];
     assert!(is_in(&asked(&server, "alice", &interactive, &[])));
     assert!(!is_in(&asked(&server, "alice", &interactive, &wrong)));
-    assert_eq!(
-        attempts(&server, "alice"),
+    wait_for_attempts(
+        &server,
+        "alice",
         [
             "failed password",
             "failed keyboard-interactive",
@@ -58,7 +65,7 @@ fn a_key_and_then_a_password_open_an_account_that_needs_both() {
             "login publickey+password",
             "login publickey+keyboard-interactive",
             "failed publickey+keyboard-interactive",
-        ]
+        ],
     );
     let metrics = run(Command::new("curl")
         .args(["-s", &format!("http://127.0.0.1:{}/metrics", server.telemetry_port)]));
@@ -87,7 +94,7 @@ fn the_second_step_can_be_narrowed_by_account_and_server() {
     // publickey+password is what remains for the account, and the server has no passwords.
     assert!(!is_in(&asked(&server, "narrow", &all, &[])));
     assert!(is_in(&asked(&server, "wide", &all, &[])));
-    assert_eq!(attempts(&server, "wide"), ["login publickey+keyboard-interactive"]);
+    wait_for_attempts(&server, "wide", ["login publickey+keyboard-interactive"]);
 }
 
 /// The methods that the server lists after a failure, as the client shows them.

@@ -17,10 +17,9 @@ fn used(server: &TestServer, object: &str) -> (u64, u64) {
     (field("used_quota_size"), field("used_quota_files"))
 }
 
-/// Of the lines so far; the last one may be half written.
+/// Of the lines so far.
 fn messages(server: &TestServer) -> Vec<String> {
-    let text = server.log_text();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines = server.log().into_iter();
     lines.filter_map(|line| line["message"].as_str().map(str::to_owned)).collect()
 }
 

@@ -305,8 +305,10 @@ fn hostile_command_lines_are_refused_and_logged() {
         assert!(text(&out).contains(said), "{line}: {}", text(&out));
     }
     assert!(!marker.exists());
+    server.wait_for_log("a refused option", |line| {
+        line.to_string().contains("refused: option --rsh is not allowed")
+    });
     let log = server.log_text();
-    assert!(log.contains("refused: option --rsh is not allowed"), "{log}");
     assert!(!log.contains("panic"), "{log}");
 }
 

@@ -187,7 +187,10 @@ impl TestServer {
 
     /// The log so far, one JSON object a line.
     pub fn log(&self) -> Vec<serde_json::Value> {
-        self.log_text()
+        let text = self.log_text();
+        // The last line may be half written.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
             .lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
             .collect()
@@ -205,14 +208,7 @@ impl TestServer {
     ) -> serde_json::Value {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            // The last line may be half written.
-            let text = self.log_text();
-            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            let found = whole
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok())
-                .find(|line| wanted(line));
-            if let Some(line) = found {
+            if let Some(line) = self.log().into_iter().find(&wanted) {
                 return line;
             }
             assert!(Instant::now() < deadline, "no log line: {what}\n{}", self.output());
