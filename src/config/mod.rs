@@ -45,7 +45,7 @@ pub use httpd::{
 };
 pub use load::{ConfigDir, Loaded, Sources, load};
 pub use mfa::{MfaConfig, TotpAlgorithm, TotpSettings};
-pub use rate_limiter::{LimitedProtocol, RateLimiterConfig, RateLimiterScope};
+pub use rate_limiter::{RateLimiterConfig, RateLimiterScope};
 pub use setting::Secret;
 pub use sftpd::{SSH_COMMANDS, SftpdBinding, SftpdConfig, check_ssh_commands};
 pub use telemetry::TelemetryConfig;

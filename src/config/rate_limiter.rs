@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::setting::{Report, Setting, integer_choice, section};
 use super::tree::{Content, Node};
+use crate::model::LoginProtocol;
 
 section! {
     /// One bucket of tokens for everybody, or one for each address. It is full at the start,
@@ -27,7 +28,7 @@ section! {
 
         /// What it is for: SSH (connections), HTTP (requests to `httpd`), FTP, DAV. There is
         /// nothing to count for the latter two in this version.
-        pub protocols: Vec<LimitedProtocol> = LimitedProtocol::ALL.to_vec(), check check_protocols;
+        pub protocols: Vec<LoginProtocol> = LoginProtocol::ALL.to_vec(), check check_protocols;
 
         /// IP addresses and networks that it is not for.
         pub allow_list: Vec<String> = Vec::new(), check super::common::check_networks;
@@ -55,31 +56,7 @@ integer_choice! {
     }
 }
 
-/// What a limiter can be for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LimitedProtocol {
-    Ssh,
-    Ftp,
-    Dav,
-    Http,
-}
-
-impl LimitedProtocol {
-    /// In the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Ssh, Self::Ftp, Self::Dav, Self::Http];
-
-    /// The word that stands for it in a file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ssh => "SSH",
-            Self::Ftp => "FTP",
-            Self::Dav => "DAV",
-            Self::Http => "HTTP",
-        }
-    }
-}
-
-impl Setting for LimitedProtocol {
+impl Setting for LoginProtocol {
     fn read(node: &Node, at: &str, report: &mut Report) -> Option<Self> {
         let found = match &node.content {
             Content::Text(text) => Self::ALL
@@ -116,7 +93,7 @@ impl RateLimiterConfig {
     }
 }
 
-fn check_protocols(list: &[LimitedProtocol]) -> Result<(), String> {
+fn check_protocols(list: &[LoginProtocol]) -> Result<(), String> {
     if list.is_empty() {
         return Err("must have at least one protocol".to_owned());
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::error::Result;
+use crate::model::LoginProtocol;
 
 /// A configuration directory with some files, and an environment.
 struct Scene {
@@ -452,7 +453,7 @@ fn a_rate_limiter_that_cannot_work_is_refused_by_its_key() {
         .env("SFTPGO_COMMON__RATE_LIMITERS__0__PROTOCOLS", "http, ssh");
     let limiter = scene.load().config.common.rate_limiters.remove(0);
     assert_eq!((limiter.average, limiter.r#type), (5, RateLimiterScope::Global));
-    assert_eq!(limiter.protocols, [LimitedProtocol::Http, LimitedProtocol::Ssh]);
+    assert_eq!(limiter.protocols, [LoginProtocol::Http, LoginProtocol::Ssh]);
 }
 
 #[test]

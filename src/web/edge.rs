@@ -53,6 +53,11 @@ impl Edge {
     }
 }
 
+/// Whether the path of a request is one of those below `root`, and not `root` itself.
+pub fn is_below(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// A way to log in that a binding can switch off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginWay {

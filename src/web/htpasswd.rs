@@ -15,6 +15,7 @@ use crate::auth::hash::{CostLimits, Scheme, StoredHash};
 use crate::error::{Error, Result};
 use crate::web::app::Binding;
 use crate::web::auth::BasicCredentials;
+use crate::web::edge::is_below;
 use crate::web::error::ApiError;
 use crate::web::{health, routes};
 
@@ -90,8 +91,7 @@ pub async fn httpd<B: MessageBody>(
 }
 
 fn is_guarded(path: &str) -> bool {
-    let is_api = path.strip_prefix(routes::BASE).is_some_and(|rest| rest.starts_with('/'));
-    !is_api && path != health::PATH
+    !is_below(path, routes::BASE) && path != health::PATH
 }
 
 /// Who may pass, by name.

@@ -7,11 +7,11 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
-use crate::config::LimitedProtocol;
+use crate::model::LoginProtocol;
 use crate::protocol::listener::rate_limits::OverLimit;
 use crate::web::app::Binding;
 use crate::web::client_ip::Peer;
-use crate::web::edge::Edge;
+use crate::web::edge::{Edge, is_below};
 use crate::web::error::ApiError;
 use crate::web::health;
 use crate::web::pages::error::{PageError, page_of};
@@ -26,7 +26,7 @@ pub async fn httpd<B: MessageBody>(
     if is_counted(&binding.edge, binding.door.is_some(), request.path()) {
         let client = Peer::of(request.request()).ip;
         let limits = &binding.services.rate_limits;
-        if let Err(over) = limits.admit(LimitedProtocol::Http, client).await {
+        if let Err(over) = limits.admit(LoginProtocol::Http, client).await {
             let refusal = refusal(&binding.edge, request.request(), over);
             return Ok(request.into_response(refusal).map_into_right_body());
         }
@@ -38,10 +38,6 @@ pub async fn httpd<B: MessageBody>(
 /// `httpd.auth_user_file`. A probe must not fail because of somebody else's requests.
 fn is_counted(edge: &Edge, has_door: bool, path: &str) -> bool {
     path != health::PATH && (has_door || !is_below(path, &edge.link(assets::BASE)))
-}
-
-fn is_below(path: &str, root: &str) -> bool {
-    path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// 429 (RFC 6585, section 4), as a page to who asks for one.

@@ -20,8 +20,9 @@ use governor::{Quota, RateLimiter};
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 
-use crate::config::{LimitedProtocol, RateLimiterConfig, RateLimiterScope};
+use crate::config::{RateLimiterConfig, RateLimiterScope};
 use crate::error::{Error, Result};
+use crate::model::LoginProtocol;
 use crate::model::network;
 
 /// Clients that wait for a token at a time, over all limiters; more are refused.
@@ -73,8 +74,8 @@ impl RateLimits {
     }
 
     /// The protocols that anything is limited for.
-    pub fn protocols(&self) -> impl Iterator<Item = LimitedProtocol> {
-        LimitedProtocol::ALL
+    pub fn protocols(&self) -> impl Iterator<Item = LoginProtocol> {
+        LoginProtocol::ALL
             .into_iter()
             .filter(|protocol| self.limiters.iter().any(|limiter| limiter.is_for(*protocol)))
     }
@@ -83,7 +84,7 @@ impl RateLimits {
     /// waits where there is none left.
     pub async fn admit(
         &self,
-        protocol: LimitedProtocol,
+        protocol: LoginProtocol,
         ip: IpAddr,
     ) -> std::result::Result<(), OverLimit> {
         self.admit_at(protocol, ip.to_canonical(), self.started.elapsed()).await
@@ -92,7 +93,7 @@ impl RateLimits {
     /// The same for who comes so long after the start.
     async fn admit_at(
         &self,
-        protocol: LimitedProtocol,
+        protocol: LoginProtocol,
         ip: IpAddr,
         mut now: Duration,
     ) -> std::result::Result<(), OverLimit> {
@@ -127,7 +128,7 @@ struct Limiter {
     buckets: Mutex<RateLimiter<Source, Buckets, Moment, NoOpMiddleware<Duration>>>,
     longest_wait: Duration,
     is_global: bool,
-    protocols: Vec<LimitedProtocol>,
+    protocols: Vec<LoginProtocol>,
     /// Whom it is not for.
     exempt: Vec<IpNet>,
 }
@@ -154,11 +155,11 @@ impl Limiter {
         })
     }
 
-    fn is_for(&self, protocol: LimitedProtocol) -> bool {
+    fn is_for(&self, protocol: LoginProtocol) -> bool {
         self.protocols.contains(&protocol)
     }
 
-    fn concerns(&self, protocol: LimitedProtocol, ip: IpAddr) -> bool {
+    fn concerns(&self, protocol: LoginProtocol, ip: IpAddr) -> bool {
         self.is_for(protocol) && !self.exempt.iter().any(|network| network.contains(&ip))
     }
 
@@ -363,7 +364,7 @@ mod tests {
 
     #[test]
     fn it_is_for_its_protocols_and_not_for_exempt_networks() {
-        use LimitedProtocol::{Ftp, Http, Ssh};
+        use LoginProtocol::{Ftp, Http, Ssh};
         let limiter = limiter(&RateLimiterConfig {
             protocols: vec![Ssh, Ftp],
             allow_list: vec!["192.0.2.0/30".to_owned(), "2001:db8::/32".to_owned()],
@@ -419,7 +420,7 @@ mod tests {
     async fn every_limiter_is_asked_those_of_addresses_first() {
         let global = RateLimiterConfig { r#type: RateLimiterScope::Global, ..config(1, 60_000, 2) };
         let limits = RateLimits::from_config(&[global, config(1, 60_000, 1)]).unwrap();
-        let ask = |address| limits.admit_at(LimitedProtocol::Ssh, ip(address), ms(0));
+        let ask = |address| limits.admit_at(LoginProtocol::Ssh, ip(address), ms(0));
         assert_eq!(ask(ALICE).await, Ok(()));
         for _ in 0..5 {
             // Of these the limiter for everybody knows nothing.
@@ -433,7 +434,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_a_little_early_waits_and_nobody_else_does() {
         let limits = RateLimits::from_config(&[config(2, 1000, 1)]).unwrap();
-        let ask = |address, at| limits.admit_at(LimitedProtocol::Http, ip(address), ms(at));
+        let ask = |address, at| limits.admit_at(LoginProtocol::Http, ip(address), ms(at));
         assert_eq!(ask(ALICE, 0).await, Ok(()));
         let began = Instant::now();
         let mut alice = std::pin::pin!(ask(ALICE, 300));
@@ -446,7 +447,7 @@ mod tests {
     #[tokio::test]
     async fn only_so_many_wait_at_a_time() {
         let limits = RateLimits::from_config(&[config(10, 1000, 1)]).unwrap();
-        let ask = |address, at| limits.admit_at(LimitedProtocol::Ssh, ip(address), ms(at));
+        let ask = |address, at| limits.admit_at(LoginProtocol::Ssh, ip(address), ms(at));
         let others = limits.waiting.try_acquire_many(MAX_WAITING as u32 - 1).unwrap();
         assert_eq!((ask(ALICE, 0).await, ask(BOB, 0).await), (Ok(()), Ok(())));
         let over = OverLimit { retry_after: ms(40) };
@@ -457,12 +458,12 @@ mod tests {
 
     #[test]
     fn only_what_is_switched_on_counts() {
-        use LimitedProtocol::{Http, Ssh};
-        let of = |average, protocols: &[LimitedProtocol]| RateLimiterConfig {
+        use LoginProtocol::{Http, Ssh};
+        let of = |average, protocols: &[LoginProtocol]| RateLimiterConfig {
             protocols: protocols.to_vec(),
             ..config(average, 1000, 1)
         };
-        let limits = [of(0, &LimitedProtocol::ALL), of(1, &[Http]), of(1, &[Http, Ssh])];
+        let limits = [of(0, &LoginProtocol::ALL), of(1, &[Http]), of(1, &[Http, Ssh])];
         let limits = RateLimits::from_config(&limits).unwrap();
         assert_eq!(limits.protocols().collect::<Vec<_>>(), [Ssh, Http]);
     }

@@ -24,11 +24,12 @@ use super::handler::Handler;
 use super::host_keys::{self, HostCertificate, HostKey};
 use super::kill::KillableStream;
 use crate::auth::{Login, UserCertificates};
-use crate::config::{CommonConfig, LimitedProtocol, ServerVersion, SftpdConfig};
+use crate::config::{CommonConfig, ServerVersion, SftpdConfig};
 use crate::error::{Error, Result};
 use crate::hooks::KeyboardHook;
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::model::LoginProtocol;
 use crate::protocol::listener;
 use crate::protocol::listener::proxy::{ProxyPolicy, Rewound};
 use crate::protocol::listener::rate_limits::RateLimits;
@@ -377,7 +378,7 @@ impl Door {
         local: SocketAddr,
     ) {
         let limits = &self.context.rate_limits;
-        if let Err(over) = limits.admit(LimitedProtocol::Ssh, peer.ip()).await {
+        if let Err(over) = limits.admit(LoginProtocol::Ssh, peer.ip()).await {
             let cause = over.to_string();
             self.refuse(peer, &cause);
             return connection.closed(cause).await;

@@ -4,7 +4,8 @@ use actix_web::test::TestRequest;
 use serde_json::json;
 
 use super::harness::{Options, Server};
-use crate::config::{CorsConfig, HttpdConfig, LimitedProtocol, RateLimiterConfig};
+use crate::config::{CorsConfig, HttpdConfig, RateLimiterConfig};
+use crate::model::LoginProtocol;
 
 /// Two requests of each address, and then hardly any more.
 async fn limited() -> Server {
@@ -22,7 +23,7 @@ async fn limited() -> Server {
             // Not for us.
             RateLimiterConfig {
                 average: 1,
-                protocols: vec![LimitedProtocol::Ssh],
+                protocols: vec![LoginProtocol::Ssh],
                 ..Default::default()
             },
         ],
