@@ -83,6 +83,13 @@ impl Folder {
         self.filesystem.expand(placeholders)
     }
 
+    /// Takes out what the server notes while the folder is used.
+    pub fn forget_use(&mut self) {
+        self.used_quota_size = 0;
+        self.used_quota_files = 0;
+        self.last_quota_update = 0;
+    }
+
     /// Blanks the keys of secrets, as the API shows the folder.
     pub fn hide_confidential(&mut self) {
         self.filesystem.hide_confidential();

@@ -281,6 +281,13 @@ impl User {
     /// while it is used, and without the password.
     pub fn without_traces_of_use(mut self) -> Self {
         self.password = Password::default();
+        self.forget_use();
+        self
+    }
+
+    /// Takes out what the server notes while the account is used: quotas, transferred data
+    /// and times.
+    pub fn forget_use(&mut self) {
         self.used_quota_size = 0;
         self.used_quota_files = 0;
         self.last_quota_update = 0;
@@ -290,11 +297,8 @@ impl User {
         self.first_download = 0;
         self.first_upload = 0;
         for mount in &mut self.virtual_folders {
-            mount.folder.used_quota_size = 0;
-            mount.folder.used_quota_files = 0;
-            mount.folder.last_quota_update = 0;
+            mount.folder.forget_use();
         }
-        self
     }
 
     /// Blanks the keys of secrets, as the API shows the user. The password is

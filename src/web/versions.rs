@@ -132,14 +132,7 @@ impl Versioned for User {
 
     fn leave_out_usage(&mut self) {
         self.hide_confidential();
-        self.used_quota_size = 0;
-        self.used_quota_files = 0;
-        self.last_quota_update = 0;
-        self.used_upload_data_transfer = 0;
-        self.used_download_data_transfer = 0;
-        self.last_login = 0;
-        self.first_download = 0;
-        self.first_upload = 0;
+        self.forget_use();
         leave_out_usage_of(&mut self.virtual_folders);
     }
 
@@ -155,9 +148,7 @@ impl Versioned for Folder {
 
     fn leave_out_usage(&mut self) {
         self.hide_confidential();
-        self.used_quota_size = 0;
-        self.used_quota_files = 0;
-        self.last_quota_update = 0;
+        self.forget_use();
     }
 
     fn leave_out_referrers(&mut self) {

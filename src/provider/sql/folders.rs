@@ -6,7 +6,7 @@ use diesel::result::Error as DieselError;
 use super::connection::{Engine, with_engine};
 use super::relations::{self, ByOwner, relations_of_folders, require_private_mounts};
 use super::schema::{folders, groups_folders, quota_usage, users, users_folders};
-use super::search::{contains, count, page_of, part_of_text, sorted};
+use super::search::{contains, count, page_of, part_of_text, related_to_users, sorted};
 use super::usage::{self, KIND_FOLDER};
 use super::users::Counters;
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
@@ -112,26 +112,6 @@ macro_rules! find_folder {
     }};
 }
 
-/// `$body` with `$mounts` as the query for the folders that users mount: those of `$role`,
-/// if there is one.
-macro_rules! with_mounts_of {
-    ($role:expr, $mounts:ident => $body:expr) => {
-        match &$role {
-            None => {
-                let $mounts = users_folders::table.select(users_folders::folder_name);
-                $body
-            }
-            Some(role) => {
-                let of_role = users::table.filter(users::role.eq(role)).select(users::username);
-                let $mounts = users_folders::table
-                    .filter(users_folders::username.eq_any(of_role))
-                    .select(users_folders::folder_name);
-                $body
-            }
-        }
-    };
-}
-
 /// The boxed query with the conditions of a [`FolderQuery`].
 macro_rules! matching {
     ($query:expr, $wanted:expr, $part:expr) => {{
@@ -146,15 +126,15 @@ macro_rules! matching {
         let by_groups = groups_folders::table.select(groups_folders::folder_name);
         query = match $wanted.state {
             None => query,
-            Some(FolderState::Mounted) => with_mounts_of!($wanted.role, by_users => query.filter(
+            Some(FolderState::Mounted) => related_to_users!(users_folders, folder_name, $wanted.role, by_users => query.filter(
                 folders::name.eq_any(by_users).or(folders::name.eq_any(by_groups)),
             )),
-            Some(FolderState::Unmounted) => with_mounts_of!($wanted.role, by_users => query.filter(
+            Some(FolderState::Unmounted) => related_to_users!(users_folders, folder_name, $wanted.role, by_users => query.filter(
                 folders::name.ne_all(by_users).and(folders::name.ne_all(by_groups)),
             )),
         };
         if let Some(user) = &$wanted.user {
-            query = with_mounts_of!($wanted.role, by_users => query.filter(
+            query = related_to_users!(users_folders, folder_name, $wanted.role, by_users => query.filter(
                 folders::name.eq_any(by_users.filter(users_folders::username.eq(user))),
             ));
         }

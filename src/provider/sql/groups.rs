@@ -12,7 +12,7 @@ use super::relations::{
 use super::schema::{
     account_groups, admins_groups, folders, groups_folders, quota_usage, users, users_groups,
 };
-use super::search::{contains, count, page_of, part_of_text, sorted};
+use super::search::{contains, count, page_of, part_of_text, related_to_users, sorted};
 use super::usage::{self, KIND_FOLDER};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, ErrorKind, Result};
@@ -115,26 +115,6 @@ macro_rules! find_group {
     }};
 }
 
-/// `$body` with `$members` as the query for the groups that users are in: those of `$role`,
-/// if there is one.
-macro_rules! with_members_of {
-    ($role:expr, $members:ident => $body:expr) => {
-        match &$role {
-            None => {
-                let $members = users_groups::table.select(users_groups::group_name);
-                $body
-            }
-            Some(role) => {
-                let of_role = users::table.filter(users::role.eq(role)).select(users::username);
-                let $members = users_groups::table
-                    .filter(users_groups::username.eq_any(of_role))
-                    .select(users_groups::group_name);
-                $body
-            }
-        }
-    };
-}
-
 /// The boxed query with the conditions of a [`GroupQuery`].
 macro_rules! matching {
     ($query:expr, $wanted:expr, $part:expr) => {{
@@ -147,15 +127,15 @@ macro_rules! matching {
         }
         query = match $wanted.state {
             None => query,
-            Some(GroupState::WithUsers) => with_members_of!($wanted.role, members => {
+            Some(GroupState::WithUsers) => related_to_users!(users_groups, group_name, $wanted.role, members => {
                 query.filter(account_groups::name.eq_any(members))
             }),
-            Some(GroupState::WithoutUsers) => with_members_of!($wanted.role, members => {
+            Some(GroupState::WithoutUsers) => related_to_users!(users_groups, group_name, $wanted.role, members => {
                 query.filter(account_groups::name.ne_all(members))
             }),
         };
         if let Some(user) = &$wanted.user {
-            query = with_members_of!($wanted.role, members => query.filter(
+            query = related_to_users!(users_groups, group_name, $wanted.role, members => query.filter(
                 account_groups::name.eq_any(members.filter(users_groups::username.eq(user))),
             ));
         }

@@ -10,6 +10,26 @@ macro_rules! contains {
 }
 pub(super) use contains;
 
+/// `$body` with `$related` as the query for what users have in `$table`, as `$column`: users
+/// of `$role`, if there is one.
+macro_rules! related_to_users {
+    ($table:ident, $column:ident, $role:expr, $related:ident => $body:expr) => {
+        match &$role {
+            None => {
+                let $related = $table::table.select($table::$column);
+                $body
+            }
+            Some(role) => {
+                let of_role = users::table.filter(users::role.eq(role)).select(users::username);
+                let $related =
+                    $table::table.filter($table::username.eq_any(of_role)).select($table::$column);
+                $body
+            }
+        }
+    };
+}
+pub(super) use related_to_users;
+
 /// The query in the page's direction of a column.
 macro_rules! sorted {
     ($query:expr, $column:expr, $page:expr) => {
