@@ -7,6 +7,7 @@
 //! rounds of each of the tests; each round tries every operation.
 
 mod kinds;
+mod leftovers;
 mod mount_points;
 
 use std::ffi::OsStr;
@@ -170,6 +171,7 @@ async fn run_rounds(
     for round in 0..rounds() {
         one_round(client, "/swap", round, &mut outcome).await;
         world.hooks.events.lock().unwrap().clear();
+        leftovers::clear(round, &[&arena.root], &arena.guarded);
         if round % 1000 == 0 {
             assert_eq!(fingerprint(&arena.guarded), before, "round {round}");
         }
@@ -368,6 +370,7 @@ fn no_swapped_link_gives_a_denied_name_the_slip() {
                 let mode = SetAttributes { mode: Some(0o666), ..Default::default() };
                 let _ = client.set_attributes(&path("/swap/canary"), mode).await;
                 world.hooks.events.lock().unwrap().clear();
+                leftovers::clear(round, &[&arena.root], &arena.guarded);
             }
             drop(attack);
             assert_eq!(fingerprint(&arena.guarded), before);

@@ -242,6 +242,8 @@ fn swapped_mount_points_lead_nowhere() {
                 attack_points(&world, &guarded),
                 attack_walks(&world.dir.path().join("one"), &guarded),
             ];
+            let (home, mine) = (world.home(), world.dir.path().join("mine"));
+            let roots = [one.root.as_path(), &two.root, &home, &mine];
             let mut outcome = Outcome::default();
             for round in 0..rounds() {
                 one_round(&client, swap, round, &mut outcome).await;
@@ -251,6 +253,7 @@ fn swapped_mount_points_lead_nowhere() {
                 look(&client, number, &mut outcome).await;
                 trees(&client, &world, swap, round, &mut outcome).await;
                 world.hooks.events.lock().unwrap().clear();
+                leftovers::clear(round, &roots, &guarded);
                 if round.is_multiple_of(16) {
                     scans(&client, &world, &mut outcome).await;
                     // A login makes what is missing at and above mount points.
@@ -321,6 +324,7 @@ fn a_folder_that_is_swapped_while_it_is_used_stays_the_same() {
         for round in 0..rounds() {
             one_round(&client, "/m/swap", round, &mut outcome).await;
             world.hooks.events.lock().unwrap().clear();
+            leftovers::clear(round, &[&arena.root], &guarded);
         }
         drop(attack);
         assert_eq!(fingerprint(&guarded), before);
