@@ -372,6 +372,7 @@ impl Core {
             rate_limits: self.rate_limits.clone(),
             facts: Arc::new(facts::Facts::new(ssh)),
             scans: self.scans.clone(),
+            tasks: web::Tasks::new(tokio::runtime::Handle::current(), self.stop.clone(), &self.log),
             disks: web::Disks::new(places(config, config_dir, self.log_control.as_ref())),
             http: std::sync::RwLock::default(),
             version: facts::version(),

@@ -108,3 +108,8 @@ fn what_is_done_every_day_needs_no_script() {
 fn what_is_typed_is_lost_only_by_saving_or_discarding_it() {
     play("drafts.mjs", &TestServer::start());
 }
+
+#[test]
+fn long_work_is_left_and_found_again() {
+    play("tasks.mjs", &TestServer::start());
+}

@@ -28,6 +28,7 @@ use crate::web::edge::Edge;
 use crate::web::error::ApiError;
 use crate::web::htpasswd::{self, Door};
 use crate::web::pages::Pages;
+use crate::web::tasks::Tasks;
 use crate::web::tls::Certificate;
 use crate::web::token::TokenIssuer;
 use crate::web::{admin, cors, health, observe, openapi, rate_limit, routes, security};
@@ -53,6 +54,8 @@ pub struct Services {
     /// What `/status` says of the other servers.
     pub facts: Arc<dyn ServiceFacts>,
     pub scans: Scans,
+    /// Work that goes on when the request for it has ended.
+    pub tasks: Tasks,
     /// The file systems on which things are kept.
     pub disks: Disks,
     /// Where HTTP is spoken; written when the servers start.

@@ -17,13 +17,14 @@ use base64::Engine;
 
 use crate::auth::{LoginContext, LoginFailure};
 use crate::model::{self, AdminPermission, LoginMethod, LoginProtocol};
+use crate::provider::Store;
 use crate::web::app::Binding;
 use crate::web::error::ApiError;
 use crate::web::observe::Peer;
 use crate::web::token::{Audience, Claims};
 
 /// A right that a handler asks for.
-pub trait Right: 'static {
+pub trait Right: Send + Sync + 'static {
     /// The permission that gives it; `None` is given to every administrator.
     const PERMISSION: Option<AdminPermission>;
 }
@@ -68,6 +69,13 @@ pub struct Admin<R: Right> {
     right: PhantomData<R>,
 }
 
+impl<R: Right> Clone for Admin<R> {
+    fn clone(&self) -> Self {
+        let (account, claims) = (self.account.clone(), self.claims.clone());
+        Self { account, claims, right: PhantomData }
+    }
+}
+
 impl<R: Right> Admin<R> {
     pub fn username(&self) -> &str {
         &self.account.username
@@ -92,6 +100,17 @@ impl<R: Right> Admin<R> {
             Some(permission) if !account.may(permission) => Err(lacks(permission)),
             _ => Ok(Self { account, claims, right: PhantomData }),
         }
+    }
+
+    /// The same administrator as of now, for work that lasts.
+    ///
+    /// # Errors
+    /// 403 if the account is gone, disabled or has lost the right.
+    pub async fn again(&self, store: &Store) -> Result<Self, ApiError> {
+        let account = store.admin(self.username()).await?;
+        let account = account.filter(model::Admin::is_enabled);
+        let told = || ApiError::forbidden("the account of who asked for this may not log in");
+        Self::holding(account.ok_or_else(told)?, self.claims.clone())
     }
 
     /// The token that was sent; nothing for who has signed in to the web pages.

@@ -1,5 +1,7 @@
 //! One thing done to many users, and many users as a table.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -11,6 +13,7 @@ use crate::web::error::ApiError;
 use crate::web::live::BulkResult;
 use crate::web::reason::Reason;
 use crate::web::scope::being_changed;
+use crate::web::tasks::{End, Progress, TaskKind};
 use crate::web::user_query::UserListQuery;
 
 /// Most users of one request.
@@ -52,7 +55,8 @@ pub enum BulkAction {
 }
 
 impl BulkAction {
-    fn permission(self) -> AdminPermission {
+    /// What an administrator needs for it.
+    pub fn permission(self) -> AdminPermission {
         match self {
             Self::Delete => AdminPermission::DelUsers,
             Self::Disconnect => AdminPermission::CloseConns,
@@ -110,19 +114,53 @@ impl BulkUsers {
     }
 }
 
+/// What was asked for and makes sense: these users, one after the other.
+pub struct BulkJob {
+    action: BulkAction,
+    change: Option<Change>,
+    reason: Reason,
+    usernames: Vec<String>,
+}
+
+impl BulkJob {
+    /// What is done, in words.
+    pub fn title(&self) -> String {
+        let users = users_in_words(self.usernames.len());
+        match (&self.change, self.action) {
+            (Some(Change::AddGroup(group)), _) => {
+                format!("Add {users} to the group {}", group.name)
+            }
+            (Some(Change::RemoveGroup(name)), _) => format!("Remove {users} from the group {name}"),
+            (Some(Change::Expiration(_)), _) => format!("Set the expiry of {users}"),
+            (_, BulkAction::Enable) => format!("Enable {users}"),
+            (_, BulkAction::Disable) => format!("Disable {users}"),
+            (_, BulkAction::Delete) => format!("Delete {users}"),
+            (_, _) => format!("Kill the sessions of {users}"),
+        }
+    }
+}
+
+fn users_in_words(count: usize) -> String {
+    match count {
+        1 => "1 user".to_owned(),
+        count => format!("{count} users"),
+    }
+}
+
 impl Services {
-    /// Does it to each user on its own and tells what became of each.
+    /// Checks what is asked for, and finds the users.
     ///
     /// # Errors
     /// 400 for a request that makes no sense; 403 without the permission for the action.
-    pub async fn bulk_users<R: Right>(
+    pub async fn checked_bulk<R: Right>(
         &self,
         admin: &Admin<R>,
         request: BulkUsers,
-    ) -> Result<Vec<BulkResult>, ApiError> {
+    ) -> Result<BulkJob, ApiError> {
         admin.require(request.action.permission())?;
         let change = request.change()?;
         let reason = Reason::checked(request.reason.as_deref())?;
+        let action = request.action;
         let usernames = match (request.usernames, request.query) {
             (Some(usernames), None) => usernames,
             (None, Some(query)) => {
@@ -136,18 +174,111 @@ impl Services {
             let told = format!("usernames: at most {MAX_BULK_USERS} at a time");
             return Err(ApiError::bad_request(told));
         }
-        let mut results = Vec::with_capacity(usernames.len());
-        for username in usernames {
-            let outcome = match (&change, request.action) {
-                (Some(change), _) => self.change_user(admin, &username, change).await,
-                (None, BulkAction::Delete) => self.delete_user(admin, &username).await,
-                (None, _) => {
-                    self.close_connections_of_user(admin, &username, &reason).await.map(drop)
-                }
-            };
-            results.push(BulkResult::of(username, outcome));
+        Ok(BulkJob { action, change, reason, usernames })
+    }
+
+    /// Does it to each user on its own and tells what became of each.
+    ///
+    /// # Errors
+    /// As [`Services::checked_bulk`].
+    pub async fn bulk_users<R: Right>(
+        &self,
+        admin: &Admin<R>,
+        request: BulkUsers,
+    ) -> Result<Vec<BulkResult>, ApiError> {
+        let job = self.checked_bulk(admin, request).await?;
+        let mut results = Vec::with_capacity(job.usernames.len());
+        for username in &job.usernames {
+            let outcome = self.bulk_user(admin, &job, username).await;
+            results.push(BulkResult::of(username.clone(), outcome));
         }
         Ok(results)
+    }
+
+    /// The same as a task, which goes on when the request that asked for it has ended.
+    /// Returns the name of the task.
+    ///
+    /// # Errors
+    /// As [`Services::checked_bulk`]; 429 while too many tasks run.
+    pub async fn start_bulk<R: Right>(
+        self: &Arc<Self>,
+        admin: &Admin<R>,
+        request: BulkUsers,
+    ) -> Result<String, ApiError> {
+        let job = self.checked_bulk(admin, request).await?;
+        let (services, admin) = (self.clone(), admin.clone());
+        let by = admin.username().to_owned();
+        self.tasks.start(TaskKind::BulkUsers, job.title(), &by, |progress| async move {
+            services.work_off_bulk(admin, &job, &progress).await
+        })
+    }
+
+    /// Adds users as a task, which tells those that could not be added by their names.
+    /// Returns the name of the task.
+    ///
+    /// # Errors
+    /// 429 while too many tasks run.
+    pub fn start_adding<R: Right>(
+        self: &Arc<Self>,
+        admin: &Admin<R>,
+        users: Vec<User>,
+    ) -> Result<String, ApiError> {
+        let (services, admin) = (self.clone(), admin.clone());
+        let by = admin.username().to_owned();
+        let title = format!("Add {}", users_in_words(users.len()));
+        self.tasks.start(TaskKind::AddUsers, title, &by, |progress| async move {
+            progress.expect(users.len() as u64);
+            for user in users {
+                if progress.is_stopped() {
+                    return End::Cancelled;
+                }
+                let username = user.username.clone();
+                let outcome = services.users_of(&admin).add(user).await;
+                progress.note(BulkResult::of(username, outcome));
+            }
+            End::Done(String::new())
+        })
+    }
+
+    async fn work_off_bulk<R: Right>(
+        &self,
+        mut admin: Admin<R>,
+        job: &BulkJob,
+        progress: &Progress,
+    ) -> End {
+        /// Users between two looks at whether who has asked for it still may.
+        const LOOK_EVERY: usize = 50;
+        progress.expect(job.usernames.len() as u64);
+        for (number, username) in job.usernames.iter().enumerate() {
+            if progress.is_stopped() {
+                return End::Cancelled;
+            }
+            if number > 0 && number.is_multiple_of(LOOK_EVERY) {
+                let again = admin.again(&self.store).await;
+                match again.and_then(|now| now.require(job.action.permission()).map(|()| now)) {
+                    Ok(now) => admin = now,
+                    Err(error) => return End::Failed(error.told().to_owned()),
+                }
+            }
+            let outcome = self.bulk_user(&admin, job, username).await;
+            progress.note(BulkResult::of(username.clone(), outcome));
+        }
+        End::Done(String::new())
+    }
+
+    async fn bulk_user<R: Right>(
+        &self,
+        admin: &Admin<R>,
+        job: &BulkJob,
+        username: &str,
+    ) -> Result<(), ApiError> {
+        match (&job.change, job.action) {
+            (Some(change), _) => self.change_user(admin, username, change).await,
+            (None, BulkAction::Delete) => self.delete_user(admin, username).await,
+            (None, _) => {
+                self.close_connections_of_user(admin, username, &job.reason).await.map(drop)
+            }
+        }
     }
 
     async fn change_user<R: Right>(

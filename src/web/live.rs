@@ -96,6 +96,10 @@ pub struct BulkResult {
 }
 
 impl BulkResult {
+    pub fn is_ok(&self) -> bool {
+        self.error.is_empty()
+    }
+
     pub fn of<T>(name: String, outcome: Result<T, ApiError>) -> Self {
         match outcome {
             Ok(_) => Self { name, status: 200, error: String::new() },

@@ -51,6 +51,9 @@ routes! {
     "/summary/users" { get: summary::users }
     "/export/users" { get: bulk::export_users }
     "/bulk/connections" { post: connections::bulk }
+    "/tasks" { get: tasks::list }
+    "/tasks/{id}" { get: tasks::get }
+    "/tasks/{id}/cancel" { post: tasks::cancel }
     "/connections/{connection_id}" { delete: connections::delete }
 
     "/users/{username}/permission-test" { get: permission_test::test }

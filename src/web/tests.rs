@@ -23,6 +23,7 @@ mod servers;
 mod service;
 mod signing_in;
 mod status_pages;
+mod tasks;
 mod telemetry;
 mod tokens;
 mod users;

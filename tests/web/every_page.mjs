@@ -14,6 +14,8 @@ for (const [at, description] of ["Nightly statements", "<script>alert(1)</script
     quota_size: 1_000_000_000, groups: [{ name: "design", type: 1 }],
   });
 }
+// A task with something to tell.
+await api("POST", "/bulk/users?background=1", { action: "enable", usernames: ["user-0", "nobody"] });
 
 async function pages(page) {
   await page.goto(`${root}/web/admin`);

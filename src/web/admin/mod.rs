@@ -19,6 +19,7 @@ mod roles;
 mod scans;
 mod setup;
 mod status;
+mod tasks;
 mod tester;
 mod two_factor;
 mod users;
@@ -101,6 +102,9 @@ pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
             .route("/admins/{name}/second-factor", post().to(admins::forget_second_factor))
             .route("/tester", get().to(tester::page))
             .route("/status", get().to(status::page))
+            .route("/tasks", get().to(tasks::list))
+            .route("/tasks/{id}", get().to(tasks::page))
+            .route("/tasks/{id}/cancel", post().to(tasks::cancel))
             .route("/scans", get().to(scans::page))
             .route("/scans", post().to(scans::start))
             .default_service(web::to(overview::nothing_here)),

@@ -16,6 +16,7 @@ pub mod roles;
 pub mod second_factor;
 pub mod status;
 pub mod summary;
+pub mod tasks;
 pub mod tokens;
 pub mod users;
 pub mod version;

@@ -63,7 +63,8 @@ const NAVIGATION: [Section; 3] = [
         "Server",
         &[
             ("status", "Status", "/status", "status", Some(AdminPermission::ViewStatus)),
-            ("scans", "Quota scans", "/scans", "tasks", Some(AdminPermission::QuotaScans)),
+            ("scans", "Quota scans", "/scans", "scans", Some(AdminPermission::QuotaScans)),
+            ("tasks", "Tasks", "/tasks", "tasks", None),
         ],
     ),
 ];
@@ -112,6 +113,12 @@ impl<R: Right> Signed<R> {
 
     async fn navigation(&self) -> Vec<(&'static str, Vec<Entry>)> {
         let sessions = self.visible_sessions().await;
+        let tasks = u64::try_from(self.services().tasks.running(&self.admin)).ok();
+        let count = |key: &str| match key {
+            "connections" => sessions,
+            "tasks" => tasks.filter(|running| *running > 0),
+            _ => None,
+        };
         let mut navigation = Vec::new();
         for (heading, places) in NAVIGATION {
             let visible = places.iter().filter(|(.., permission)| {
@@ -123,7 +130,7 @@ impl<R: Right> Signed<R> {
                     label,
                     path,
                     icon,
-                    count: sessions.filter(|_| key == "connections"),
+                    count: count(key),
                 })
                 .collect();
             if !entries.is_empty() {

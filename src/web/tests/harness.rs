@@ -13,6 +13,7 @@ use actors::{ScanProgress, Usage, Verdict};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Login, Passwords};
 use crate::config::{DataProviderConfig, HttpdConfig, RateLimiterConfig, TrackQuota};
@@ -29,6 +30,7 @@ use crate::web::disks::Disks;
 use crate::web::edge::Edge;
 use crate::web::htpasswd::Door;
 use crate::web::pages::Pages;
+use crate::web::tasks::Tasks;
 use crate::web::token::{Revocations, TokenIssuer};
 use crate::web::validity::CertificateState;
 use crate::web::{
@@ -136,6 +138,11 @@ impl Server {
             rate_limits: Arc::new(RateLimits::from_config(&options.rate_limiters).expect("valid")),
             facts: Arc::new(FixedFacts),
             scans,
+            tasks: Tasks::new(
+                tokio::runtime::Handle::current(),
+                CancellationToken::new(),
+                logging.logger(),
+            ),
             disks: Disks::new(vec![("data_provider.backups_path", dir.path().join("backups"))]),
             http: RwLock::default(),
             version: VersionInfo {

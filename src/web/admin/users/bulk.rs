@@ -9,6 +9,7 @@ use super::list_path;
 use super::times;
 use crate::model::{AdminPermission, User};
 use crate::provider::Page;
+use crate::web::admin::tasks::{ended_soon, path_of as path_of_task};
 use crate::web::auth::{Anything, Right, ViewUsers};
 use crate::web::bulk::{BulkAction, BulkUsers, MAX_BULK_USERS, users_as_csv};
 use crate::web::error::ApiError;
@@ -18,6 +19,7 @@ use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::{own_path, see_other};
 use crate::web::pages::signed::{Act, Signed};
 use crate::web::pages::text;
+use crate::web::tasks::{Task, TaskStatus};
 
 /// How many are named before only the count is told.
 const NAMED: usize = 10;
@@ -203,7 +205,7 @@ pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
     }
     let mut request = BulkUsers {
         action: kind.action,
-        usernames: Some(names),
+        usernames: Some(names.clone()),
         query: None,
         expiration_date: None,
         group: None,
@@ -227,9 +229,9 @@ pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
     if !errors.is_empty() {
         return ask(by, form, StatusCode::UNPROCESSABLE_ENTITY, &errors).await;
     }
-    let results = match by.services().bulk_users(&by.admin, request).await {
-        Ok(results) => results,
-        Err(error) if error.status() == StatusCode::BAD_REQUEST => {
+    let task = match by.binding.services.start_bulk(&by.admin, request).await {
+        Ok(task) => task,
+        Err(error) if error.status().is_client_error() => {
             let told = error.told();
             let field = if told.starts_with("reason") { "reason" } else { "form" };
             errors.add(field, sentence(told));
@@ -237,28 +239,33 @@ pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let (level, told) = outcome(kind, &results);
-    by.leave_notice(level, told);
-    Ok(see_other(&back(&by.request, form)))
+    match ended_soon(by, &task).await? {
+        Ok(Task { status: TaskStatus::Done, failures, .. }) => {
+            let (level, told) = outcome(kind, &names, &failures);
+            by.leave_notice(level, told);
+            Ok(see_other(&back(&by.request, form)))
+        }
+        Ok(task) => Ok(see_other(&path_of_task(by, &task.id))),
+        Err(way_there) => Ok(way_there),
+    }
 }
 
 /// What became of them, in words: how many, and why not the others.
-fn outcome(kind: &Kind, results: &[BulkResult]) -> (&'static str, String) {
-    let failed: Vec<&BulkResult> = results.iter().filter(|result| result.status != 200).collect();
-    let done = results.len() - failed.len();
+fn outcome(kind: &Kind, names: &[String], failed: &[BulkResult]) -> (&'static str, String) {
+    let done = names.len() - failed.len();
     let users = |count: usize| match count {
         1 => "1 user".to_owned(),
         count => format!("{} users", text::count(count as u64)),
     };
     if failed.is_empty() {
         let was = if done == 1 { "was" } else { "were" };
-        let who = match results {
-            [one] => text::visible(&one.name),
+        let who = match names {
+            [one] => text::visible(one),
             _ => users(done),
         };
         return ("ok", format!("{who} {was} {}.", kind.done));
     }
-    let mut told = format!("{} of {} {}.", done, users(results.len()), kind.done);
+    let mut told = format!("{} of {} {}.", done, users(names.len()), kind.done);
     for result in failed.iter().take(3) {
         told.push_str(&format!(" {}: {}", text::visible(&result.name), sentence(&result.error)));
     }
@@ -297,17 +304,18 @@ mod tests {
     #[test]
     fn an_outcome_names_what_was_not_done_and_why() {
         let kind = &KINDS[1];
-        let result = |name: &str, error: &str| BulkResult {
+        let failed = |name: &str| BulkResult {
             name: name.to_owned(),
-            status: if error.is_empty() { 200 } else { 404 },
-            error: error.to_owned(),
+            status: 404,
+            error: "is gone".to_owned(),
         };
-        for (results, want) in [
-            (vec![result("a", "")], "a was disabled."),
-            (vec![result("a", ""), result("b", "")], "2 users were disabled."),
-            (vec![result("a", ""), result("b", "is gone")], "1 of 2 users disabled. b: Is gone."),
+        for (names, failures, want) in [
+            (vec!["a"], vec![], "a was disabled."),
+            (vec!["a", "b"], vec![], "2 users were disabled."),
+            (vec!["a", "b"], vec![failed("b")], "1 of 2 users disabled. b: Is gone."),
         ] {
-            assert_eq!(outcome(kind, &results).1, want);
+            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            assert_eq!(outcome(kind, &names, &failures).1, want);
         }
     }
 }

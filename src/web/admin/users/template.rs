@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{create, path_of, tabs};
 use crate::model::{Password, User, public_key};
+use crate::web::admin::tasks::ended_soon;
 use crate::web::auth::AddUsers;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::{FieldErrors, Form};
@@ -151,19 +152,27 @@ pub async fn act(act: Act<AddUsers>) -> Result<HttpResponse, PageError> {
     if !form.has("create") {
         return show(by, StatusCode::OK, form, &errors, Value::Array(preview), Value::Null).await;
     }
-    let users = by.services().users_of(&by.admin);
-    let mut results = Vec::with_capacity(lines.len());
-    for (line, mut row) in lines.iter().zip(preview) {
-        if is_ready(&row) {
-            match users.add(line.user(&template, pattern)).await {
-                Ok(user) => row["path"] = json!(path_of(&by.request, &user.username)),
-                Err(error) if error.status().is_client_error() => {
-                    row["wrong"] = json!(sentence(error.told()));
-                }
-                Err(error) => row["wrong"] = json!(sentence(error.told())),
-            }
+    let ready = lines.iter().zip(&preview).filter(|(_, row)| is_ready(row));
+    let users = ready.map(|(line, _)| line.user(&template, pattern)).collect();
+    let task = match by.binding.services.start_adding(&by.admin, users) {
+        Ok(task) => task,
+        Err(error) if error.status() == StatusCode::TOO_MANY_REQUESTS => {
+            errors.add("lines", sentence(error.told()));
+            return show(by, error.status(), form, &errors, Value::Null, Value::Null).await;
         }
-        results.push(row);
+        Err(error) => return Err(error.into()),
+    };
+    let task = match ended_soon(by, &task).await? {
+        Ok(task) => task,
+        Err(way_there) => return Ok(way_there),
+    };
+    let mut results = preview;
+    for row in results.iter_mut().filter(|row| is_ready(row)) {
+        let username = row["username"].as_str().unwrap_or_default().to_owned();
+        match task.failures.iter().find(|failure| failure.name == username) {
+            Some(failure) => row["wrong"] = json!(sentence(&failure.error)),
+            None => row["path"] = json!(path_of(&by.request, &username)),
+        }
     }
     let nothing_typed = Form::default();
     show(by, StatusCode::OK, &nothing_typed, &errors, Value::Null, Value::Array(results)).await
