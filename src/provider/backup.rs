@@ -4,9 +4,13 @@
 //! is validated first and stored in one transaction, so a dump is loaded whole
 //! or not at all.
 
+mod preview;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::ids::AccountId;
 use serde::de::DeserializeOwned;
@@ -14,13 +18,15 @@ use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 use utoipa::openapi::{RefOr, Schema};
 
-use super::{Objects, RestoreMode, Restored, Store};
+use super::{Objects, RestoreMode, RestoreRun, Restored, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::text::clean_absolute_path;
 use crate::model::{
     Admin, AdminPermission, BackupData, DUMP_VERSION, Folder, Group, NamingRules, Role, User,
     UserFilters, VirtualFolder, name_for_path,
 };
+
+pub use preview::{Change, ChangeKind, FieldChange, ObjectKind, Preview, preview};
 
 /// Largest dump that is read from a file, in bytes.
 pub const MAX_DUMP_BYTES: u64 = 256 * 1024 * 1024;
@@ -52,6 +58,45 @@ impl TryFrom<i64> for LoadMode {
     }
 }
 
+/// How a dump is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOptions {
+    pub mode: LoadMode,
+    /// Leaves alone what was changed here after the dump was made, as far as objects say
+    /// when they were changed.
+    pub keeps_newer: bool,
+}
+
+impl From<LoadMode> for LoadOptions {
+    fn from(mode: LoadMode) -> Self {
+        Self { mode, keeps_newer: false }
+    }
+}
+
+/// Where a load says how far it is, and learns that it shall not begin to write.
+pub trait Watch: Send + Sync {
+    /// How many steps there will be.
+    fn expect(&self, steps: u64);
+    /// Where steps are counted.
+    fn steps(&self) -> Arc<AtomicU64>;
+    fn is_stopped(&self) -> bool;
+}
+
+/// Nobody looks.
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn expect(&self, _: u64) {}
+
+    fn steps(&self) -> Arc<AtomicU64> {
+        Arc::default()
+    }
+
+    fn is_stopped(&self) -> bool {
+        false
+    }
+}
+
 /// What loading a dump did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadReport {
@@ -71,14 +116,14 @@ pub struct LoadReport {
 
 /// Loads a dump file of at most [`MAX_DUMP_BYTES`].
 pub async fn load_file(store: &Store, path: &Path, mode: LoadMode) -> Result<LoadReport> {
-    let json = read(path).await?;
+    let json = read_file(path).await?;
     load(store, &json, mode).await.map_err(|error| error.wrap(shown(path)))
 }
 
 /// Loads a dump file of at most [`MAX_DUMP_BYTES`] in place of everything that is there: for
 /// a store whose accounts are those of the file. If that fails nothing has changed.
 pub async fn replace_with_file(store: &Store, path: &Path) -> Result<LoadReport> {
-    let json = read(path).await?;
+    let json = read_file(path).await?;
     replace(store, &json).await.map_err(|error| error.wrap(shown(path)))
 }
 
@@ -86,7 +131,8 @@ fn shown(path: &Path) -> String {
     format!("dump {}", path.display())
 }
 
-async fn read(path: &Path) -> Result<Vec<u8>> {
+/// Reads a dump file of at most [`MAX_DUMP_BYTES`].
+pub async fn read_file(path: &Path) -> Result<Vec<u8>> {
     let shown = shown(path);
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || read_bounded(&path, MAX_DUMP_BYTES))
@@ -111,6 +157,31 @@ fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
 
 /// Loads a dump. The caller bounds the size of `json`.
 pub async fn load(store: &Store, json: &[u8], mode: LoadMode) -> Result<LoadReport> {
+    load_watched(store, json, mode.into(), &Unwatched).await
+}
+
+/// The same with all options, while somebody looks. There are two steps for each object.
+///
+/// # Errors
+/// Also `Aborted` if it was stopped, which it can be until it begins to write.
+pub async fn load_watched(
+    store: &Store,
+    json: &[u8],
+    options: LoadOptions,
+    watch: &dyn Watch,
+) -> Result<LoadReport> {
+    let (mut objects, warnings) = ready(store, json).await?;
+    let mut kept = 0;
+    if options.keeps_newer {
+        kept = preview::leave_out_older(store, &mut objects).await?;
+    }
+    let mut report = restore(store, objects, options.mode.into(), warnings, watch).await?;
+    report.skipped += kept;
+    Ok(report)
+}
+
+/// What the dump has, validated and fit to be stored beside what is there.
+async fn ready(store: &Store, json: &[u8]) -> Result<(Objects, Vec<String>)> {
     let (mut objects, warnings) = parse(store, json)?;
     if !objects.users.is_empty() {
         store.require_changeable_users()?;
@@ -121,11 +192,16 @@ pub async fn load(store: &Store, json: &[u8], mode: LoadMode) -> Result<LoadRepo
         .await
         .map_err(|error| error.wrap("nothing was loaded"))?;
     settle_folders(store, &mut objects, known)?;
-    let mode = match mode {
-        LoadMode::AddOnly => RestoreMode::AddOnly,
-        LoadMode::AddOrUpdate | LoadMode::AddOrUpdateAndDisconnect => RestoreMode::AddOrUpdate,
-    };
-    restore(store, objects, mode, warnings).await
+    Ok((objects, warnings))
+}
+
+impl From<LoadMode> for RestoreMode {
+    fn from(mode: LoadMode) -> Self {
+        match mode {
+            LoadMode::AddOnly => Self::AddOnly,
+            LoadMode::AddOrUpdate | LoadMode::AddOrUpdateAndDisconnect => Self::AddOrUpdate,
+        }
+    }
 }
 
 /// Loads a dump in place of everything that is there. Whether users can be changed does not
@@ -133,7 +209,7 @@ pub async fn load(store: &Store, json: &[u8], mode: LoadMode) -> Result<LoadRepo
 async fn replace(store: &Store, json: &[u8]) -> Result<LoadReport> {
     let (mut objects, warnings) = parse(store, json)?;
     settle_folders(store, &mut objects, BTreeSet::new())?;
-    restore(store, objects, RestoreMode::ReplaceAll, warnings).await
+    restore(store, objects, RestoreMode::ReplaceAll, warnings, &Unwatched).await
 }
 
 async fn restore(
@@ -141,15 +217,29 @@ async fn restore(
     mut objects: Objects,
     mode: RestoreMode,
     warnings: Vec<String>,
+    watch: &dyn Watch,
 ) -> Result<LoadReport> {
+    let processed = watch.steps();
+    let stopped = || Error::new(ErrorKind::Aborted, "stopped before anything was written");
+    watch.expect(2 * objects.len() as u64);
     for user in &mut objects.users {
+        if watch.is_stopped() {
+            return Err(stopped());
+        }
         store.prepare_user_password(user).await?;
+        processed.fetch_add(1, Ordering::Relaxed);
     }
     for admin in &mut objects.admins {
         store.prepare_admin_password(admin).await?;
     }
+    // The others have no passwords.
+    processed.store(objects.len() as u64, Ordering::Relaxed);
+    if watch.is_stopped() {
+        return Err(stopped());
+    }
+    let run = RestoreRun { is_rehearsal: false, processed };
     let Restored { added, skipped, updated, updated_users, gone } =
-        store.restore(objects, mode).await?;
+        store.restore(objects, mode, run).await?;
     Ok(LoadReport { added, updated, skipped, updated_users, gone, warnings })
 }
 
@@ -207,39 +297,38 @@ pub fn to_json(data: &BackupData, indent: bool) -> Result<Vec<u8>> {
         .map_err(|error| Error::with_source(ErrorKind::Internal, "dump: cannot be written", error))
 }
 
-/// Writes a dump to `path`, replacing what is there; only its owner can read the
-/// file, as it holds password hashes.
-pub async fn dump_to_file(store: &Store, path: &Path, indent: bool) -> Result<()> {
-    let shown = format!("dump {}", path.display());
-    let json = to_json(&dump(store).await?, indent)?;
-    let path = path.to_owned();
-    tokio::task::spawn_blocking(move || write_private(&path, &json))
+/// Writes a dump as [`write_private`] does; its directory is made if it is missing.
+pub async fn write_dump(path: PathBuf, json: Vec<u8>) -> Result<()> {
+    let shown = shown(&path);
+    let write = move || {
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        write_private(&path, &json)
+    };
+    tokio::task::spawn_blocking(write)
         .await
         .map_err(|error| Error::with_source(ErrorKind::Internal, shown.clone(), error))?
         .map_err(|error| Error::from_io(format!("{shown}: cannot be written"), error))
 }
 
-/// Writes a file that only its owner can read, replacing what is there. Through a
-/// temporary file, so that a full disk does not cost the old dump.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
+/// Writes a file that only its owner can read, as dumps hold password hashes, replacing what
+/// is there. Through a temporary file, so that a full disk does not cost the old one.
+pub fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", uuid::Uuid::new_v4().simple()));
+    let temporary = PathBuf::from(temporary);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        // The error that matters is the first one.
+        let _ = std::fs::remove_file(&temporary);
     }
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = options.open(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)
+    written
 }
 
 /// Reads and validates everything; fails listing all problems.

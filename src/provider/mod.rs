@@ -12,6 +12,9 @@ mod query;
 mod sql;
 mod store;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use actors::ids::AccountId;
 use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 use async_trait::async_trait;
@@ -295,7 +298,25 @@ pub trait Backup: Send + Sync {
     fn snapshot(&self) -> Result<Objects>;
     /// Stores all objects or, when it fails, none. Counters of accounts that stay are
     /// kept, and when they logged in last.
-    fn restore(&self, objects: &Objects, mode: RestoreMode) -> Result<Restored>;
+    fn restore(&self, objects: &Objects, mode: RestoreMode) -> Result<Restored> {
+        self.run_restore(objects, mode, &RestoreRun::default())
+    }
+    /// The same in a way of its own.
+    fn run_restore(
+        &self,
+        objects: &Objects,
+        mode: RestoreMode,
+        run: &RestoreRun,
+    ) -> Result<Restored>;
+}
+
+/// How a restore is done.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreRun {
+    /// Everything is tried, and nothing is stored.
+    pub is_rehearsal: bool,
+    /// Counts the objects that are through.
+    pub processed: Arc<AtomicU64>,
 }
 
 /// What becomes of the objects that are there before a restore.
@@ -319,6 +340,17 @@ pub struct Objects {
     pub groups: Vec<Group>,
     pub users: Vec<User>,
     pub admins: Vec<Admin>,
+}
+
+impl Objects {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.roles.len()
+            + self.folders.len()
+            + self.groups.len()
+            + self.users.len()
+            + self.admins.len()
+    }
 }
 
 /// What became of the objects of a restore.

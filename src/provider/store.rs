@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::sql::SqlProvider;
 use super::{
     Account, AccountTotals, AdminQuery, FolderQuery, GroupQuery, GroupQuota, Objects, Page,
-    PasswordOwner, PasswordPolicy, Provider, RestoreMode, Restored, UserQuery,
+    PasswordOwner, PasswordPolicy, Provider, RestoreMode, RestoreRun, Restored, UserQuery,
 };
 use crate::config::{DataProviderConfig, Driver, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
@@ -632,8 +632,13 @@ impl Store {
 
     /// Stores all objects or, when it fails, none: for `backup`, which has
     /// validated them.
-    pub(super) async fn restore(&self, objects: Objects, mode: RestoreMode) -> Result<Restored> {
-        self.run(move |provider| provider.restore(&objects, mode)).await
+    pub(super) async fn restore(
+        &self,
+        objects: Objects,
+        mode: RestoreMode,
+        run: RestoreRun,
+    ) -> Result<Restored> {
+        self.run(move |provider| provider.run_restore(&objects, mode, &run)).await
     }
 
     pub(super) async fn prepare_user_password(&self, user: &mut User) -> Result<()> {

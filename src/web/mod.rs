@@ -31,6 +31,7 @@ mod query;
 mod rate_limit;
 mod reason;
 mod response;
+mod restore;
 mod routes;
 mod scope;
 mod security;

@@ -339,18 +339,184 @@ async fn files_are_read_up_to_a_limit() {
 #[tokio::test]
 async fn a_dump_file_is_private_and_replaces_the_old_one() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("dump.json");
+    let path = dir.path().join("daily/dump.json");
     let first = store();
     load_value(&first, json!({"users": [user("bob")]}), LoadMode::AddOnly).await.unwrap();
-    std::fs::write(&path, "old").unwrap();
-    dump_to_file(&first, &path, true).await.unwrap();
+    write_dump(path.clone(), b"old and long".to_vec()).await.unwrap();
+    let json = to_json(&dump(&first).await.unwrap(), true).unwrap();
+    write_dump(path.clone(), json).await.unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    let files = std::fs::read_dir(dir.path().join("daily")).unwrap().count();
+    assert_eq!(files, 1, "no temporary file is left");
     assert_eq!(load_file(&store(), &path, LoadMode::AddOnly).await.unwrap().added, 1);
-    assert!(dump_to_file(&first, &dir.path().join("no/dump.json"), false).await.is_err());
+    assert!(write_dump(path.join("below-a-file"), Vec::new()).await.is_err());
+}
+
+fn options(mode: LoadMode, keeps_newer: bool) -> LoadOptions {
+    LoadOptions { mode, keeps_newer }
+}
+
+async fn previewed(store: &Store, dump: &Value, options: LoadOptions) -> Preview {
+    preview(store, dump.to_string().as_bytes(), options).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_preview_says_what_a_load_would_do_and_does_nothing() {
+    let store = store();
+    let before = json!({
+        "folders": [{"name": "archive", "mapped_path": "/srv/archive"}],
+        "roles": [{"name": "sales"}],
+        "users": [user("ann"), user("bob"), user("cyd")],
+        "admins": [{
+            "username": "root", "password": "a pass phrase", "status": 1, "permissions": ["*"],
+        }],
+    });
+    load_value(&store, before, LoadMode::AddOnly).await.unwrap();
+    let mut dump = serde_json::to_value(dump(&store).await.unwrap()).unwrap();
+    let as_it_is = previewed(&store, &dump, LoadMode::AddOrUpdate.into()).await;
+    assert_eq!((as_it_is.changes, as_it_is.equal), (vec![], 6));
+
+    let users = dump["users"].as_array_mut().unwrap();
+    users[0]["quota_size"] = json!(500);
+    users[0]["filters"]["denied_ip"] = json!(["192.0.2.0/24"]);
+    users[0]["password"] = json!("another pass phrase");
+    users[1]["permissions"] = json!({"/": ["list"], "/in": ["*"]});
+    users[2]["used_quota_size"] = json!(7);
+    users[2]["last_login"] = json!(7);
+    let mut new = user("dan");
+    new["virtual_folders"] =
+        json!([{"name": "made", "mapped_path": "/srv/made", "virtual_path": "/made"}]);
+    users.push(new);
+    dump["shares"] = json!([{"id": "x"}]);
+    let before = self::dump(&store).await.unwrap();
+    let told = previewed(&store, &dump, LoadMode::AddOrUpdate.into()).await;
+    let named: Vec<_> =
+        told.changes.iter().map(|one| (one.change, one.kind, one.name.as_str())).collect();
+    assert_eq!(
+        named,
+        [
+            (ChangeKind::Add, ObjectKind::Folder, "made"),
+            (ChangeKind::Update, ObjectKind::User, "ann"),
+            (ChangeKind::Update, ObjectKind::User, "bob"),
+            (ChangeKind::Add, ObjectKind::User, "dan"),
+        ]
+    );
+    let fields = |at: usize| {
+        let fields = told.changes[at].fields.iter();
+        fields.map(|one| format!("{}: {} > {}", one.field, one.old, one.new)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        fields(1),
+        ["filters.denied_ip:  > [\"192.0.2.0/24\"]", "quota_size: 0 > 500", "password:  > ",]
+    );
+    assert_eq!(fields(2), ["permissions./: [\"*\"] > [\"list\"]", "permissions./in:  > [\"*\"]"]);
+    assert_eq!((told.equal, told.kept, told.problem.as_str()), (4, 0, ""));
+    assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
+    let after = self::dump(&store).await.unwrap();
+    assert_eq!(
+        serde_json::to_value(&after).unwrap(),
+        serde_json::to_value(&before).unwrap(),
+        "nothing has changed"
+    );
+
+    let add_only = previewed(&store, &dump, LoadMode::AddOnly.into()).await;
+    assert_eq!((add_only.changes.len(), add_only.kept), (2, 2));
+    let report = load_value(&store, dump, LoadMode::AddOrUpdate).await.unwrap();
+    // A load replaces also what is the same.
+    assert_eq!((report.added, report.updated), (1, 6));
+}
+
+#[tokio::test]
+async fn what_was_changed_here_since_is_told_and_can_be_kept() {
+    let store = store();
+    let mut users = [user("ann"), user("bob")];
+    users.iter_mut().for_each(|user| user["updated_at"] = json!(5));
+    load_value(&store, json!({"users": users}), LoadMode::AddOnly).await.unwrap();
+    let mut dump = serde_json::to_value(dump(&store).await.unwrap()).unwrap();
+    let mut ann = store.user("ann").await.unwrap().unwrap();
+    ann.description = "changed here".to_owned();
+    ann.used_quota_size = 1;
+    store.update_user(ann).await.unwrap();
+    dump["users"][1]["description"] = json!("changed in the dump");
+    let told = previewed(&store, &dump, LoadMode::AddOrUpdate.into()).await;
+    let newer: Vec<bool> = told.changes.iter().map(|change| change.newer_here).collect();
+    assert_eq!(newer, [true, false]);
+
+    let keep = options(LoadMode::AddOrUpdate, true);
+    let told = previewed(&store, &dump, keep).await;
+    assert_eq!((told.changes.len(), told.changes[0].name.as_str(), told.kept), (1, "bob", 1));
+    let json = dump.to_string();
+    let report = load_watched(&store, json.as_bytes(), keep, &Unwatched).await.unwrap();
+    assert_eq!((report.updated, report.skipped), (1, 1));
+    let description = async |name: &str| store.user(name).await.unwrap().unwrap().description;
+    assert_eq!(description("ann").await, "changed here");
+    assert_eq!(description("bob").await, "changed in the dump");
+}
+
+#[tokio::test]
+async fn a_preview_finds_what_only_the_store_can_refuse() {
+    let store = store();
+    let mut stray = user("ann");
+    stray["role"] = json!("nowhere");
+    let dump = json!({"users": [stray]});
+    let told = previewed(&store, &dump, LoadMode::AddOrUpdate.into()).await;
+    assert!(told.problem.contains("nowhere"), "{}", told.problem);
+    assert!(store.user("ann").await.unwrap().is_none());
+    let error = load_value(&store, dump, LoadMode::AddOrUpdate).await.unwrap_err();
+    assert_eq!(error.to_string(), told.problem);
+}
+
+#[tokio::test]
+async fn a_preview_never_shows_a_secret() {
+    let store = store();
+    let secret = "JBSWY3DPEHPK3PXP";
+    let admin = |secret: &str| {
+        json!({
+            "username": "root", "password": "a pass phrase", "status": 1, "permissions": ["*"],
+            "filters": {"totp_config": {
+                "enabled": true, "config_name": "Default",
+                "secret": {"status": "Plain", "payload": secret},
+            }},
+        })
+    };
+    load_value(&store, json!({"admins": [admin(secret)]}), LoadMode::AddOnly).await.unwrap();
+    let dump = json!({"admins": [admin("KRSXG5CTMVRXEZLU")]});
+    let told = previewed(&store, &dump, LoadMode::AddOrUpdate.into()).await;
+    let shown = serde_json::to_string(&told).unwrap();
+    assert!(shown.contains("totp_config") && shown.contains("\"password\""), "{shown}");
+    for hidden in [secret, "KRSXG5CTMVRXEZLU", "a pass phrase", "$2", "$argon2"] {
+        assert!(!shown.contains(hidden), "{hidden} in {shown}");
+    }
+}
+
+struct Stopped(Arc<AtomicU64>);
+
+impl Watch for Stopped {
+    fn expect(&self, steps: u64) {
+        assert_eq!(steps, 2);
+    }
+
+    fn steps(&self) -> Arc<AtomicU64> {
+        self.0.clone()
+    }
+
+    fn is_stopped(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_is_stopped_has_written_nothing() {
+    let store = store();
+    let json = json!({"users": [user("ann")]}).to_string();
+    let watch = Stopped(Arc::default());
+    let options = LoadMode::AddOnly.into();
+    let error = load_watched(&store, json.as_bytes(), options, &watch).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Aborted);
+    assert!(store.user("ann").await.unwrap().is_none());
 }

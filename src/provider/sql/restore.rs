@@ -1,5 +1,7 @@
 //! All objects at once, out and in, each in one transaction.
 
+use std::sync::atomic::Ordering;
+
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 
@@ -24,7 +26,7 @@ use super::users::{
 };
 use super::{Aborted, SqlProvider, query_failed};
 use crate::error::{Error, Result};
-use crate::provider::{Backup, Objects, RestoreMode, Restored};
+use crate::provider::{Backup, Objects, RestoreMode, RestoreRun, Restored};
 
 /// Less than every name, for relations of all.
 const BEFORE_ALL: &str = "";
@@ -145,9 +147,15 @@ impl Backup for SqlProvider {
         })
     }
 
-    fn restore(&self, objects: &Objects, mode: RestoreMode) -> Result<Restored> {
+    fn run_restore(
+        &self,
+        objects: &Objects,
+        mode: RestoreMode,
+        run: &RestoreRun,
+    ) -> Result<Restored> {
         let add_only = mode == RestoreMode::AddOnly;
-        with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
+        let mut rehearsed = None;
+        let restored = with_engine!(&mut self.connection()?, conn => conn.write::<_, Aborted, _>(|conn| {
             let mut done = Restored::default();
             let earlier = match mode {
                 RestoreMode::ReplaceAll => Some(take_all!(conn, objects.admins.is_empty())),
@@ -155,6 +163,7 @@ impl Backup for SqlProvider {
             };
             // First: users and admins name them.
             for role in &objects.roles {
+                run.processed.fetch_add(1, Ordering::Relaxed);
                 let what = format!("role {:?}", role.name);
                 let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = roles::table.filter(roles::name.eq(&role.name));
@@ -176,6 +185,7 @@ impl Backup for SqlProvider {
                 }
             }
             for folder in &objects.folders {
+                run.processed.fetch_add(1, Ordering::Relaxed);
                 let what = format!("folder {:?}", folder.name);
                 let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = folders::table.filter(folders::name.eq(&folder.name));
@@ -201,6 +211,7 @@ impl Backup for SqlProvider {
                 }
             }
             for group in &objects.groups {
+                run.processed.fetch_add(1, Ordering::Relaxed);
                 let what = format!("group {:?}", group.name);
                 let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = account_groups::table.filter(account_groups::name.eq(&group.name));
@@ -224,6 +235,7 @@ impl Backup for SqlProvider {
                 write_group_relations!(conn, &what, group);
             }
             for user in &objects.users {
+                run.processed.fetch_add(1, Ordering::Relaxed);
                 let what = format!("user {:?}", user.username);
                 let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = users::table.filter(users::username.eq(&user.username));
@@ -257,6 +269,7 @@ impl Backup for SqlProvider {
                 write_user_relations!(conn, &what, user);
             }
             for admin in &objects.admins {
+                run.processed.fetch_add(1, Ordering::Relaxed);
                 let what = format!("admin {:?}", admin.username);
                 let failed = |error| Aborted::from(query_failed(&what, error));
                 let existing = admins::table.filter(admins::username.eq(&admin.username));
@@ -296,8 +309,16 @@ impl Backup for SqlProvider {
             if let Some(earlier) = earlier {
                 done.gone = give_back!(conn, earlier);
             }
+            if run.is_rehearsal {
+                // What ends a transaction early takes everything back.
+                rehearsed = Some(done);
+                return Err(Aborted::Query(DieselError::RollbackTransaction));
+            }
             Ok(done)
-        }))
-        .map_err(|aborted| aborted.during("restore"))
+        }));
+        match rehearsed {
+            Some(done) => Ok(done),
+            None => restored.map_err(|aborted| aborted.during("restore")),
+        }
     }
 }

@@ -4,25 +4,24 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Query, block};
-use actors::AccountId;
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Data, Query};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::ErrorKind;
 use crate::logging;
-use crate::model::{BackupData, Effective};
-use crate::provider::Page;
-use crate::provider::backup::{self, LoadMode, LoadReport};
+use crate::model::BackupData;
+use crate::provider::backup::{self, LoadMode, LoadOptions, Preview, Unwatched, preview};
+use crate::web::api::tasks::started;
 use crate::web::app::{Binding, Services};
 use crate::web::auth::{Admin, Everything};
 use crate::web::body::Body;
 use crate::web::error::ApiError;
 use crate::web::query::switch;
 use crate::web::response::{ApiResponse, ok};
-
-/// The largest dump that may be loaded through a request body; files may be larger.
-const MAX_BODY_BYTES: usize = 10 << 20;
+use crate::web::restore::{MAX_DUMP_BYTES, RestoreOrder, ScanAfter};
+use crate::web::tasks::Task;
 
 /// The kinds of object that may be asked for. Those that this server does not
 /// have are never in a dump, and asking for them is no mistake.
@@ -99,9 +98,7 @@ pub async fn dump(
         }
         Some(path) => {
             let shown = path.display().to_string();
-            block(move || write_privately(&path, &json))
-                .await
-                .map_err(|_| Error::internal("writing the dump was given up"))??;
+            backup::write_dump(path, json).await?;
             slog::info!(log, "admin \"{}\" wrote a dump to {}", admin.username(), shown);
             Ok(ok("Data saved"))
         }
@@ -121,6 +118,17 @@ pub struct LoadQuery {
     #[serde(rename = "scan-quota")]
     #[param(value_type = Option<u8>, minimum = 0, maximum = 2, default = 0)]
     scan_quota: Option<String>,
+    /// 1 leaves alone what was changed here after the dump was made.
+    #[serde(rename = "keep-newer")]
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
+    keep_newer: Option<String>,
+    /// 1 answers what would be changed, and changes nothing.
+    #[serde(rename = "dry-run")]
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
+    dry_run: Option<String>,
+    /// 1 answers at once with a task, which goes on when nobody waits for it.
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
+    background: Option<String>,
 }
 
 /// Which file is loaded.
@@ -141,11 +149,15 @@ pub struct LoadFileQuery {
     security(("BearerAuth" = [])),
     params(LoadFileQuery, LoadQuery),
     responses(
-        (status = 200, description = "The dump was loaded", body = ApiResponse),
+        (status = 200, description = "The dump was loaded; the Preview for a dry run",
+            body = ApiResponse),
+        (status = 202, description = "The task that loads it, which `Location` names",
+            body = Task),
         (status = 400, description = "A parameter or an object is wrong; nothing was loaded",
             body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "Only for who may do everything", body = ApiResponse),
+        (status = 429, description = "Too many tasks are running", body = ApiResponse),
     )
 )]
 pub async fn load_file(
@@ -155,23 +167,27 @@ pub async fn load_file(
     query: Query<LoadQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let services = &binding.services;
-    let (mode, scan) = query.checked()?;
+    let wanted = query.checked()?;
     let path = match file.input_file.as_deref() {
         None | Some("") => return Err(ApiError::bad_request("input-file: is required")),
         Some(path) if Path::new(path).is_absolute() => PathBuf::from(path),
         Some(name) => below(&services.backups_path, name)
             .map_err(|_| ApiError::bad_request("input-file: must stay below the backups path"))?,
     };
-    let report = backup::load_file(&services.store, &path, mode).await.map_err(|error| {
-        match error.kind() {
-            // The parameter is what is wrong, not the address that was asked.
-            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory => {
-                ApiError::bad_request(format!("input-file: {error}"))
-            }
-            _ => error.into(),
+    let json = backup::read_file(&path).await.map_err(|error| match error.kind() {
+        // The parameter is what is wrong, not the address that was asked.
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory => {
+            ApiError::bad_request(format!("input-file: {error}"))
         }
+        _ => error.into(),
     })?;
-    Ok(loaded(services, admin.username(), mode, scan, &report).await)
+    let named = |error: ApiError| match error.status() {
+        StatusCode::BAD_REQUEST => {
+            ApiError::bad_request(format!("dump {}: {}", path.display(), error.told()))
+        }
+        _ => error,
+    };
+    wanted.follow(&binding.services, &admin, json.into()).await.map_err(named)
 }
 
 /// Loads a dump from the body: whole, or not at all.
@@ -183,12 +199,16 @@ pub async fn load_file(
     params(LoadQuery),
     request_body = BackupData,
     responses(
-        (status = 200, description = "The dump was loaded", body = ApiResponse),
+        (status = 200, description = "The dump was loaded; the Preview for a dry run",
+            content((ApiResponse = "application/json"), (Preview = "application/json"))),
+        (status = 202, description = "The task that loads it, which `Location` names",
+            body = Task),
         (status = 400, description = "A parameter or an object is wrong; nothing was loaded",
             body = ApiResponse),
         (status = 401, description = "No valid token", body = ApiResponse),
         (status = 403, description = "Only for who may do everything", body = ApiResponse),
         (status = 413, description = "The body is larger than 10 MiB", body = ApiResponse),
+        (status = 429, description = "Too many tasks are running", body = ApiResponse),
     )
 )]
 pub async fn load_body(
@@ -197,23 +217,26 @@ pub async fn load_body(
     query: Query<LoadQuery>,
     body: Body<BackupData>,
 ) -> Result<HttpResponse, ApiError> {
-    let services = &binding.services;
-    let (mode, scan) = query.checked()?;
-    let json = body.read_unparsed(MAX_BODY_BYTES).await?;
-    let report = backup::load(&services.store, &json, mode).await?;
-    Ok(loaded(services, admin.username(), mode, scan, &report).await)
+    let wanted = query.checked()?;
+    let json = body.read_unparsed(MAX_DUMP_BYTES).await?;
+    wanted.follow(&binding.services, &admin, json).await
 }
 
-/// Which accounts are scanned after a load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ScanAfter {
-    Nothing,
-    Everything,
-    UsersWithQuota,
+/// What is wanted of a dump.
+struct Wanted {
+    options: LoadOptions,
+    scan: ScanAfter,
+    how: How,
+}
+
+enum How {
+    Now,
+    DryRun,
+    InBackground,
 }
 
 impl LoadQuery {
-    fn checked(&self) -> Result<(LoadMode, ScanAfter), ApiError> {
+    fn checked(&self) -> Result<Wanted, ApiError> {
         let number = |name: &str, text: Option<&str>| match text {
             None | Some("" | "0") => Ok(0),
             Some("1") => Ok(1),
@@ -221,92 +244,44 @@ impl LoadQuery {
             Some(_) => Err(ApiError::bad_request(format!("{name}: must be 0, 1 or 2"))),
         };
         let mode = LoadMode::try_from(number("mode", self.mode.as_deref())?)?;
-        let scan = match number("scan-quota", self.scan_quota.as_deref())? {
-            0 => ScanAfter::Nothing,
-            1 => ScanAfter::Everything,
-            _ => ScanAfter::UsersWithQuota,
+        let keeps_newer = switch("keep-newer", self.keep_newer.as_deref())?;
+        let dry_run = switch("dry-run", self.dry_run.as_deref())?;
+        let how = match (dry_run, switch("background", self.background.as_deref())?) {
+            (false, false) => How::Now,
+            (true, false) => How::DryRun,
+            (false, true) => How::InBackground,
+            (true, true) => {
+                return Err(ApiError::bad_request("background: a dry run has to be waited for"));
+            }
         };
-        Ok((mode, scan))
+        let scan = ScanAfter::numbered(number("scan-quota", self.scan_quota.as_deref())?);
+        Ok(Wanted { options: LoadOptions { mode, keeps_newer }, scan, how })
     }
 }
 
-/// What follows a load.
-async fn loaded(
-    services: &Arc<Services>,
-    by: &str,
-    mode: LoadMode,
-    scan: ScanAfter,
-    report: &LoadReport,
-) -> HttpResponse {
-    let log = logging::for_sender(&services.log, "httpd");
-    slog::info!(
-        log,
-        "admin \"{}\" loaded a dump: {} added, {} updated, {} skipped",
-        by,
-        report.added,
-        report.updated,
-        report.skipped
-    );
-    for warning in &report.warnings {
-        slog::warn!(log, "dump: {}", warning);
-    }
-    let disconnect = mode == LoadMode::AddOrUpdateAndDisconnect;
-    for username in &report.updated_users {
-        match services.store.user(username).await {
-            Ok(Some(user)) => services.follow_change(&user, disconnect).await,
-            // Deleted meanwhile: whoever did so has ended its sessions.
-            Ok(None) => {}
-            Err(error) => {
-                slog::warn!(log, "sessions of user \"{}\" may go on: {}", username, error);
+impl Wanted {
+    async fn follow(
+        self,
+        services: &Arc<Services>,
+        admin: &Admin<Everything>,
+        json: Bytes,
+    ) -> Result<HttpResponse, ApiError> {
+        let order =
+            RestoreOrder { json, options: self.options, scan: self.scan, saves_first: false };
+        match self.how {
+            How::Now => {
+                let told = services.restore(admin.username(), &order, &Unwatched).await?;
+                Ok(ok(told))
+            }
+            How::DryRun => {
+                let preview = preview(&services.store, &order.json, order.options).await?;
+                Ok(HttpResponse::Ok().json(preview))
+            }
+            How::InBackground => {
+                let task = services.start_restore(admin, order)?;
+                started(services, admin, &task)
             }
         }
-    }
-    if scan != ScanAfter::Nothing {
-        if let Err(error) = request_scans(services, scan).await {
-            slog::error!(log, "scans after loading a dump were given up: {}", error);
-        }
-        services.scans.work_off();
-    }
-    ok(format!(
-        "Data restored: {} added, {} updated, {} skipped",
-        report.added, report.updated, report.skipped
-    ))
-}
-
-/// Notes which accounts are to be scanned.
-async fn request_scans(services: &Services, which: ScanAfter) -> Result<()> {
-    let mut page = Page { limit: Page::MAX_LIMIT, ..Page::default() };
-    loop {
-        let users = services.store.users(page).await?;
-        for user in &users {
-            // Limits may be those of a group.
-            let Some(Effective { user, .. }) =
-                services.store.effective_user(&user.username).await?
-            else {
-                continue;
-            };
-            if which == ScanAfter::Everything || user.has_quota() {
-                services.scans.request(&AccountId::user(user.username.as_str())).await?;
-            }
-        }
-        if users.len() < Page::MAX_LIMIT as usize {
-            break;
-        }
-        page.offset = page.offset.saturating_add(Page::MAX_LIMIT);
-    }
-    if which == ScanAfter::UsersWithQuota {
-        return Ok(());
-    }
-    page.offset = 0;
-    loop {
-        let folders = services.store.folders(page).await?;
-        for folder in &folders {
-            services.scans.request(&AccountId::folder(folder.name.as_str())).await?;
-        }
-        if folders.len() < Page::MAX_LIMIT as usize {
-            return Ok(());
-        }
-        page.offset = page.offset.saturating_add(Page::MAX_LIMIT);
     }
 }
 
@@ -329,33 +304,6 @@ fn below(base: &Path, name: &str) -> Result<PathBuf, ApiError> {
         return Err(ApiError::bad_request("output-file: must stay below the backups path"));
     }
     Ok(base.join(path))
-}
-
-/// Writes a file that only we may read, whole or not at all. Its directory is made
-/// if it is missing.
-fn write_privately(path: &Path, content: &[u8]) -> Result<()> {
-    use std::io::Write;
-
-    let context = || format!("write dump {}", path.display());
-    let failed = |error| Error::from_io(context(), error);
-    let dir = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", uuid::Uuid::new_v4().simple()));
-    let temporary = PathBuf::from(temporary);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        // The error that matters is the first one.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.map_err(failed)
 }
 
 #[cfg(test)]
@@ -388,20 +336,5 @@ mod tests {
         assert_eq!(scopes(Some("users, roles")).ok(), Some(Some(two)));
         assert!(scopes(Some("users,everything")).is_err());
         assert!(scopes(Some("users,")).is_err());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_written_dump_is_private_and_replaces_the_old_one() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().expect("directory");
-        let path = dir.path().join("daily").join("dump.json");
-        write_privately(&path, b"old and long").expect("written");
-        write_privately(&path, b"new").expect("written");
-        assert_eq!(std::fs::read(&path).expect("readable"), b"new");
-        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let entries = std::fs::read_dir(path.parent().expect("a parent")).expect("listed");
-        assert_eq!(entries.count(), 1, "nothing temporary is left");
     }
 }

@@ -160,3 +160,54 @@ async fn dumps_are_only_for_who_may_do_everything() {
     keeper.get("/api/v2/loaddata?input-file=/etc/passwd").await.refused(403);
     keeper.post("/api/v2/loaddata", json!({})).await.refused(403);
 }
+
+#[actix_web::test]
+async fn a_dry_run_tells_what_would_be_done_and_does_nothing() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    add_accounts(&root).await;
+    let mut dump = dump(&root).await;
+    dump["users"][0]["quota_files"] = json!(9);
+    let told = root.post("/api/v2/loaddata?dry-run=1", dump.clone()).await;
+    let told = told.object(200);
+    assert_eq!(told["equal"], json!(3), "{told}");
+    let change = json!({
+        "change": "update", "kind": "user", "name": "alice", "newer_here": false, "attention": [],
+        "fields": [{"field": "quota_files", "old": "5", "new": "9"}],
+    });
+    assert_eq!(told["changes"], json!([change]));
+    let stored = async || root.get("/api/v2/users/alice").await.object(200)["quota_files"].clone();
+    assert_eq!(stored().await, json!(5));
+
+    let changed = json!({"username": "alice", "status": 1, "home_dir": "/srv/alice", "email": "a@b.c",
+        "permissions": {"/": ["*"]}, "quota_files": 6});
+    root.put("/api/v2/users/alice", changed).await.done(200);
+    let told = root.post("/api/v2/loaddata?keep-newer=1", dump.clone()).await;
+    assert_eq!(told.done(200), "Data restored: 0 added, 3 updated, 1 skipped");
+    assert_eq!(stored().await, json!(6));
+    let wrong = root.post("/api/v2/loaddata?dry-run=1&background=1", dump.clone()).await;
+    wrong.refused(400);
+    root.post("/api/v2/loaddata?keep-newer=2", dump).await.refused(400);
+}
+
+#[actix_web::test]
+async fn a_load_in_the_background_is_a_task() {
+    let server = Server::start().await;
+    let root = server.root().await;
+    add_accounts(&root).await;
+    let dump = dump(&root).await;
+    for (json, status, part) in [
+        (dump, "done", "Data restored: 0 added, 4 updated"),
+        (json!({"users": [{"username": "x"}]}), "failed", "home_dir"),
+    ] {
+        let started = root.post("/api/v2/loaddata?background=1", json).await;
+        let id = started.object(202)["id"].as_str().expect("a name").to_owned();
+        server.services.tasks.wait(&id, std::time::Duration::from_secs(60)).await;
+        let task = root.get(&format!("/api/v2/tasks/{id}")).await.object(200).clone();
+        assert_eq!(task["status"], json!(status), "{task}");
+        assert!(task["message"].as_str().is_some_and(|told| told.contains(part)), "{task}");
+        if status == "done" {
+            assert_eq!((&task["total"], &task["processed"]), (&json!(8), &json!(8)));
+        }
+    }
+}
