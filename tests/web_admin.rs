@@ -113,3 +113,8 @@ fn what_is_typed_is_lost_only_by_saving_or_discarding_it() {
 fn long_work_is_left_and_found_again() {
     play("tasks.mjs", &TestServer::start());
 }
+
+#[test]
+fn a_backup_is_looked_at_before_it_is_restored() {
+    play("restore.mjs", &TestServer::start());
+}

@@ -221,7 +221,7 @@ async fn restore(
 ) -> Result<LoadReport> {
     let processed = watch.steps();
     let stopped = || Error::new(ErrorKind::Aborted, "stopped before anything was written");
-    watch.expect(2 * objects.len() as u64);
+    watch.expect(2 * objects.count() as u64);
     for user in &mut objects.users {
         if watch.is_stopped() {
             return Err(stopped());
@@ -233,7 +233,7 @@ async fn restore(
         store.prepare_admin_password(admin).await?;
     }
     // The others have no passwords.
-    processed.store(objects.len() as u64, Ordering::Relaxed);
+    processed.store(objects.count() as u64, Ordering::Relaxed);
     if watch.is_stopped() {
         return Err(stopped());
     }

@@ -344,7 +344,7 @@ pub struct Objects {
 
 impl Objects {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.roles.len()
             + self.folders.len()
             + self.groups.len()

@@ -14,6 +14,7 @@ mod harness;
 mod lists;
 mod live_pages;
 mod logs;
+mod maintenance;
 mod object_pages;
 mod permission_test;
 mod quotas;

@@ -17,6 +17,16 @@ for (const [at, description] of ["Nightly statements", "<script>alert(1)</script
 // A task with something to tell.
 await api("POST", "/bulk/users?background=1", { action: "enable", usernames: ["user-0", "nobody"] });
 
+// A backup that would change something.
+async function uploadedBackup(page) {
+  const users = [{ username: "user-0", status: 1, home_dir: "/tmp/elsewhere", permissions: { "/": ["list"] } }, { username: "new", status: 1, home_dir: "/tmp/new", permissions: { "/": ["*"] } }];
+  await page.goto(`${root}/web/admin/maintenance`);
+  await page.setInputFiles("#file", { name: "backup.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify({ users })) });
+  await page.click("button:has-text('Upload and look')");
+  await page.waitForURL("**/maintenance/restore/*");
+  return page.url();
+}
+
 async function pages(page) {
   await page.goto(`${root}/web/admin`);
   const links = await page.$$eval(".nav a", (anchors) => anchors.map((anchor) => anchor.href));
@@ -29,13 +39,14 @@ async function pages(page) {
     const kinds = new Map();
     for (const href of found) {
       const url = new URL(href);
-      if (!url.pathname.startsWith("/web/admin/") || /export|csv|json/.test(href)) continue;
+      if (!url.pathname.startsWith("/web/admin/") || /export|csv|json|download/.test(href)) continue;
       const [, , , section, object = ""] = url.pathname.split("/");
       kinds.set(`${section}/${object === "new" ? "new" : object && "object"}/${url.searchParams.get("tab") ?? ""}`, href);
     }
     forms.push(...kinds.values());
   }
-  return [...new Set([...links, ...forms, `${root}/web/admin/profile`, `${root}/web/admin/two-factor`, `${root}/web/admin/goto?q=u`])];
+  const backup = await uploadedBackup(page);
+  return [...new Set([...links, ...forms, backup, `${root}/web/admin/profile`, `${root}/web/admin/two-factor`, `${root}/web/admin/goto?q=u`])];
 }
 
 await story(async ({ open }) => {

@@ -60,7 +60,7 @@ pub enum ObjectKind {
     Admin,
 }
 
-/// A field with its values as JSON, which are cut if they are long.
+/// A field with its values, which are cut if they are long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldChange {
     /// As in the dump, with dots: `filters.denied_ip`.
@@ -334,9 +334,13 @@ fn is_secret(field: &str) -> bool {
 }
 
 fn shown(value: Value) -> String {
-    let text = match value {
-        Value::String(text) => text,
+    let plain = |value: &Value| match value {
+        Value::String(text) => text.clone(),
         other => other.to_string(),
+    };
+    let text = match &value {
+        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => plain(other),
     };
     match text.char_indices().nth(MAX_SHOWN) {
         None => text,

@@ -12,9 +12,11 @@ mod goto;
 mod groups;
 mod live;
 mod login;
+mod maintenance;
 mod objects;
 mod overview;
 mod profile;
+mod restore;
 mod roles;
 mod scans;
 mod setup;
@@ -105,6 +107,14 @@ pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
             .route("/tasks", get().to(tasks::list))
             .route("/tasks/{id}", get().to(tasks::page))
             .route("/tasks/{id}/cancel", post().to(tasks::cancel))
+            .route("/maintenance", get().to(maintenance::page))
+            .route("/maintenance/download", get().to(maintenance::download))
+            .route("/maintenance/backup", post().to(maintenance::save))
+            .route("/maintenance/upload", post().to(maintenance::upload))
+            .route("/maintenance/file", post().to(maintenance::choose))
+            .route("/maintenance/restore/{id}", get().to(restore::page))
+            .route("/maintenance/restore/{id}", post().to(restore::apply))
+            .route("/maintenance/restore/{id}/discard", post().to(restore::discard))
             .route("/scans", get().to(scans::page))
             .route("/scans", post().to(scans::start))
             .default_service(web::to(overview::nothing_here)),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Query};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ErrorKind;
 use crate::logging;
@@ -149,8 +149,8 @@ pub struct LoadFileQuery {
     security(("BearerAuth" = [])),
     params(LoadFileQuery, LoadQuery),
     responses(
-        (status = 200, description = "The dump was loaded; the Preview for a dry run",
-            body = ApiResponse),
+        (status = 200, description = "The dump was loaded, or what that would change",
+            body = Loaded),
         (status = 202, description = "The task that loads it, which `Location` names",
             body = Task),
         (status = 400, description = "A parameter or an object is wrong; nothing was loaded",
@@ -199,8 +199,8 @@ pub async fn load_file(
     params(LoadQuery),
     request_body = BackupData,
     responses(
-        (status = 200, description = "The dump was loaded; the Preview for a dry run",
-            content((ApiResponse = "application/json"), (Preview = "application/json"))),
+        (status = 200, description = "The dump was loaded, or what that would change",
+            body = Loaded),
         (status = 202, description = "The task that loads it, which `Location` names",
             body = Task),
         (status = 400, description = "A parameter or an object is wrong; nothing was loaded",
@@ -220,6 +220,15 @@ pub async fn load_body(
     let wanted = query.checked()?;
     let json = body.read_unparsed(MAX_DUMP_BYTES).await?;
     wanted.follow(&binding.services, &admin, json).await
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Loaded {
+    Done(ApiResponse),
+    /// For a dry run.
+    Preview(Preview),
 }
 
 /// What is wanted of a dump.
@@ -271,11 +280,11 @@ impl Wanted {
         match self.how {
             How::Now => {
                 let told = services.restore(admin.username(), &order, &Unwatched).await?;
-                Ok(ok(told))
+                Ok(HttpResponse::Ok().json(Loaded::Done(ApiResponse::done(told))))
             }
             How::DryRun => {
                 let preview = preview(&services.store, &order.json, order.options).await?;
-                Ok(HttpResponse::Ok().json(preview))
+                Ok(HttpResponse::Ok().json(Loaded::Preview(preview)))
             }
             How::InBackground => {
                 let task = services.start_restore(admin, order)?;
@@ -297,7 +306,7 @@ fn scopes(text: Option<&str>) -> Result<Option<Vec<String>>, ApiError> {
 }
 
 /// `name` below `base`; a name that could leave it is refused.
-fn below(base: &Path, name: &str) -> Result<PathBuf, ApiError> {
+pub fn below(base: &Path, name: &str) -> Result<PathBuf, ApiError> {
     let path = Path::new(name);
     let stays = path.components().all(|part| matches!(part, Component::Normal(_)));
     if !stays || name.ends_with('/') || name.contains('\0') {

@@ -12,6 +12,8 @@ pub mod signed;
 pub mod spark;
 pub mod templates;
 pub mod text;
+pub mod upload;
+pub mod uploads;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use assets::Assets;
 use live::Live;
 use sessions::Sessions;
 use templates::Templates;
+use uploads::Uploads;
 
 use crate::config::HttpdConfig;
 use crate::error::Result;
@@ -30,6 +33,7 @@ pub struct Pages {
     pub assets: Assets,
     pub sessions: Arc<Sessions>,
     pub live: Live,
+    pub uploads: Uploads,
     /// Who may create the first administrator; nothing for everybody.
     pub setup: crate::config::SetupConfig,
     /// Ties forms of who has not signed in yet to their browser; random per start.
@@ -62,6 +66,7 @@ impl Pages {
             assets,
             sessions,
             live: Live::default(),
+            uploads: Uploads::default(),
             setup: config.setup.clone(),
             form_key,
         }))

@@ -65,6 +65,13 @@ const NAVIGATION: [Section; 3] = [
             ("status", "Status", "/status", "status", Some(AdminPermission::ViewStatus)),
             ("scans", "Quota scans", "/scans", "scans", Some(AdminPermission::QuotaScans)),
             ("tasks", "Tasks", "/tasks", "tasks", None),
+            (
+                "maintenance",
+                "Maintenance",
+                "/maintenance",
+                "maintenance",
+                Some(AdminPermission::Any),
+            ),
         ],
     ),
 ];
