@@ -13,6 +13,11 @@ use actix_web::{HttpResponse, ResponseError};
 use crate::error::{Error, ErrorKind};
 use crate::web::response::ApiResponse;
 
+/// The object that was looked for, or 404 naming it.
+pub fn found<T>(object: Option<T>, kind: &str, name: &str) -> Result<T, ApiError> {
+    object.ok_or_else(|| ApiError::not_found(format!("{kind} \"{name}\" does not exist")))
+}
+
 /// A request that fails: the status, what the client is told, and for our log the cause.
 #[derive(Debug)]
 pub struct ApiError {

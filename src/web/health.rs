@@ -5,11 +5,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use crate::web::app::{Binding, Services};
-use crate::web::telemetry::Telemetry;
-
-/// Where it is; nothing is asked of who calls it.
-pub const PATH: &str = "/healthz";
+use crate::web::services::{Binding, Services};
 
 /// A store that takes longer is as good as down to whoever asks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +21,7 @@ pub async fn store_answers(services: &Services) -> Result<(), String> {
 
 /// 200 `ok`, or 503 when the data provider does not answer. The cause is only
 /// logged: anybody may ask.
-async fn healthz(services: &Services) -> HttpResponse {
+pub async fn healthz(services: &Services) -> HttpResponse {
     match store_answers(services).await {
         Ok(()) => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok"),
         Err(cause) => {
@@ -40,9 +36,4 @@ async fn healthz(services: &Services) -> HttpResponse {
 /// `/healthz` of the API's server.
 pub async fn httpd(binding: Data<Binding>) -> HttpResponse {
     healthz(&binding.services).await
-}
-
-/// `/healthz` of the telemetry server.
-pub async fn telemetry(telemetry: Data<Telemetry>) -> HttpResponse {
-    healthz(&telemetry.services).await
 }

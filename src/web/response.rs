@@ -5,7 +5,7 @@ use actix_web::http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::web::versions::{Versioned, entity_tag};
+use crate::web::operations::versions::{Versioned, entity_tag};
 
 /// What happened, in words; the status code says the same to programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

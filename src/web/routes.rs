@@ -3,20 +3,18 @@
 //! The table is the single source: the server is built from it, and so is the
 //! OpenAPI document. Who may call a handler stands in its signature.
 
+use actix_web::Scope;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Scope};
 use utoipa::OpenApi;
 
 use crate::web::api::*;
-use crate::web::error::ApiError;
+use crate::web::fallback::{method_not_allowed, not_found};
 use crate::web::openapi::DocumentFrame;
-
-/// The prefix of every path in [`TABLE`].
-pub const BASE: &str = "/api/v2";
+use crate::web::url::API;
 
 macro_rules! routes {
     ($($path:literal { $($method:ident: $module:ident::$handler:ident),+ $(,)? })+) => {
-        /// Path below [`BASE`] and the methods that it has, in lower case.
+        /// Path below [`API`] and the methods that it has, in lower case.
         #[cfg(test)]
         pub const TABLE: &[(&str, &[&str])] = &[$(($path, &[$(stringify!($method)),+])),+];
 
@@ -113,21 +111,7 @@ routes! {
 
 /// Adds the API to a server.
 pub fn configure(config: &mut ServiceConfig) {
-    config.service(resources(web::scope(BASE)).default_service(web::to(not_found)));
-}
-
-/// What every unknown path answers.
-pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::not_found(format!("there is nothing at {}", request.path())))
-}
-
-/// What a path that can only be read answers to other methods.
-pub async fn only_get() -> Result<HttpResponse, ApiError> {
-    method_not_allowed(&["get", "head"])
-}
-
-fn method_not_allowed(methods: &[&str]) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::method_not_allowed(methods.join(", ").to_uppercase()))
+    config.service(resources(web::scope(API)).default_service(web::to(not_found)));
 }
 
 #[cfg(test)]
@@ -149,7 +133,7 @@ mod tests {
         let mut routed: Vec<(String, String)> = TABLE
             .iter()
             .flat_map(|(path, methods)| {
-                methods.iter().map(move |method| (format!("{BASE}{path}"), (*method).to_owned()))
+                methods.iter().map(move |method| (format!("{API}{path}"), (*method).to_owned()))
             })
             .collect();
         documented.sort();

@@ -17,15 +17,16 @@ use crate::config::{HttpdBinding, HttpdConfig, Secret, TelemetryConfig};
 use crate::error::{Error, Result};
 use crate::logging;
 use crate::protocol::listener::proxy::ProxyPolicy;
-use crate::web::app::{self, Binding, HttpListener, Serves, Services};
+use crate::web::app;
 use crate::web::edge::Edge;
-use crate::web::htpasswd::Door;
+use crate::web::edge::htpasswd::Door;
+use crate::web::listen::stream::Entrance;
+use crate::web::listen::tls::{ClientAuthorities, Tls, TlsSettings};
 use crate::web::listen::{self, Address};
 use crate::web::pages::Pages;
-use crate::web::stream::Entrance;
+use crate::web::request::token::{Revocations, TokenIssuer};
+use crate::web::services::{Binding, HttpListener, Serves, Services};
 use crate::web::telemetry::{self, Telemetry};
-use crate::web::tls::{ClientAuthorities, Tls, TlsSettings};
-use crate::web::token::{Revocations, TokenIssuer};
 
 /// Threads that serve one listener.
 const WORKERS: usize = 2;

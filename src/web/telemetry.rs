@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse};
 
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
-use crate::web::app::Services;
+use crate::web::edge::htpasswd::Door;
+use crate::web::edge::observe::Seen;
+use crate::web::edge::security::Security;
 use crate::web::error::ApiError;
-use crate::web::htpasswd::Door;
-use crate::web::{health, observe, routes, security};
+use crate::web::services::Services;
+use crate::web::{fallback, health, url};
 
 /// What the telemetry server's handlers share.
 pub struct Telemetry {
@@ -38,20 +40,47 @@ pub fn app(
 > {
     App::new()
         .app_data(telemetry)
-        .wrap(from_fn(security::telemetry))
-        .wrap(from_fn(observe::telemetry))
+        .wrap(from_fn(protect))
+        .wrap(from_fn(observe))
         .service(
-            web::resource(health::PATH)
-                .route(web::get().to(health::telemetry))
-                .route(web::head().to(health::telemetry))
-                .default_service(web::to(routes::only_get)),
+            web::resource(url::HEALTH)
+                .route(web::get().to(healthz))
+                .route(web::head().to(healthz))
+                .default_service(web::to(fallback::only_get)),
         )
         .service(
             web::resource("/metrics")
                 .route(web::get().to(metrics))
-                .default_service(web::to(routes::only_get)),
+                .default_service(web::to(fallback::only_get)),
         )
-        .default_service(web::to(routes::not_found))
+        .default_service(web::to(fallback::not_found))
+}
+
+/// Middleware of the telemetry server, whose lines have no request id.
+async fn observe<B: MessageBody>(
+    telemetry: Data<Telemetry>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let seen = Seen::of(&request);
+    let response = next.call(request).await?;
+    seen.record(&telemetry.services, "telemetry", &telemetry.local, "", &response);
+    Ok(response)
+}
+
+/// Middleware of the telemetry server, which has no settings of this kind.
+async fn protect<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let mut response = next.call(request).await?;
+    Security::default().protect(false, response.headers_mut());
+    Ok(response)
+}
+
+/// `/healthz` of the telemetry server.
+async fn healthz(telemetry: Data<Telemetry>) -> HttpResponse {
+    health::healthz(&telemetry.services).await
 }
 
 /// All metrics in Prometheus' text format.

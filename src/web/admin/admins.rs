@@ -13,14 +13,15 @@ use crate::model::{self, AdminGroupMapping, AdminGroupMappingOptions, AdminPermi
 use crate::provider::{AdminQuery, AdminState};
 use crate::web::api::admins::{add, list_for, remove_if, replace_if};
 use crate::web::api::second_factor::forget_admin_second_factor;
-use crate::web::api::{found, segment};
-use crate::web::auth::{Everything, ManageAdmins};
-use crate::web::object_query::AdminListQuery;
+use crate::web::error::found;
+use crate::web::operations::object_query::AdminListQuery;
+use crate::web::operations::versions::{entity_tag, form_version};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
-use crate::web::versions::{entity_tag, form_version};
+use crate::web::request::auth::{Everything, ManageAdmins};
+use crate::web::url::segment;
 
 /// The fields that a refusal can name.
 const FIELDS: [&str; 7] =

@@ -7,17 +7,17 @@ use serde::Serialize;
 
 use crate::model::AdminPermission;
 use crate::model::timestamp::now_unix_ms;
-use crate::web::accounts::{UserQuota, UsersSummary};
-use crate::web::api::segment;
-use crate::web::api::status::{SshHostKey, SshServiceStatus, WeakAlgorithm};
-use crate::web::app::Services;
-use crate::web::auth::Anything;
-use crate::web::disks::{DiskState, DiskStatus};
+use crate::web::facts::{SshHostKey, SshServiceStatus, WeakAlgorithm};
 use crate::web::health;
+use crate::web::listen::validity::CertificateState;
+use crate::web::operations::accounts::{UserQuota, UsersSummary};
+use crate::web::operations::disks::{DiskState, DiskStatus};
 use crate::web::pages::error::PageError;
 use crate::web::pages::signed::{Signed, is_secure};
 use crate::web::pages::text;
-use crate::web::validity::CertificateState;
+use crate::web::request::auth::Anything;
+use crate::web::services::Services;
+use crate::web::url::segment;
 
 /// Problems of one kind that are told one by one; of more, how many.
 const LISTED: usize = 3;
@@ -493,7 +493,7 @@ mod tests {
     #[test]
     fn a_disk_is_told_of_when_it_is_nearly_full_or_silent() {
         let disk = |state, free| DiskStatus {
-            places: vec![crate::web::disks::DiskPlace {
+            places: vec![crate::web::operations::disks::DiskPlace {
                 setting: "log-file-path".to_owned(),
                 path: "/srv".to_owned(),
             }],
@@ -546,7 +546,7 @@ mod tests {
 
     #[test]
     fn weak_keys_and_broken_algorithms_are_told_of() {
-        let weakness = |grade| crate::web::api::status::Weakness { grade, reason: "it is" };
+        let weakness = |grade| crate::web::facts::Weakness { grade, reason: "it is" };
         let key = |weakness| SshHostKey { weakness, ..SshHostKey::default() };
         assert_eq!(weak_key(&key(None)), None);
         for grade in ["weak", "broken"] {

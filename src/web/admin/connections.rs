@@ -12,12 +12,11 @@ use tokio::sync::watch;
 
 use crate::model::AdminPermission;
 use crate::model::timestamp::now_unix_ms;
-use crate::web::api::connections::{ConnectionStatus, TransferStatus};
-use crate::web::api::segment;
-use crate::web::app::Services;
-use crate::web::auth::{CloseConnections, ViewConnections};
 use crate::web::error::ApiError;
-use crate::web::live::{LiveSnapshot, rates_of};
+use crate::web::operations::live::{ConnectionStatus, TransferStatus};
+use crate::web::operations::live::{LiveSnapshot, rates_of};
+use crate::web::operations::reason::Reason;
+use crate::web::operations::scope::VisibleNames;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::Form;
 use crate::web::pages::live::{Cells, Show, View};
@@ -25,8 +24,9 @@ use crate::web::pages::page::{admin_root, own_path, see_other};
 use crate::web::pages::signed::{Act, Signed};
 use crate::web::pages::spark::{spark, summed};
 use crate::web::pages::text;
-use crate::web::reason::Reason;
-use crate::web::scope::VisibleNames;
+use crate::web::request::auth::{CloseConnections, ViewConnections};
+use crate::web::services::Services;
+use crate::web::url::segment;
 
 /// Sessions on one page.
 const PER_PAGE: usize = 50;

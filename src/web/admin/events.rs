@@ -8,14 +8,14 @@ use tokio::sync::watch;
 use super::event_words;
 use crate::model::AdminPermission;
 use crate::web::api::logs::{LogLine, TailQuery};
-use crate::web::api::segment;
-use crate::web::app::Services;
-use crate::web::auth::ViewEvents;
 use crate::web::pages::error::PageError;
 use crate::web::pages::live::{Cells, Line, Show, View};
 use crate::web::pages::page::admin_root;
 use crate::web::pages::signed::Signed;
 use crate::web::pages::text;
+use crate::web::request::auth::ViewEvents;
+use crate::web::services::Services;
+use crate::web::url::segment;
 
 /// Lines on the page; as many are looked through per message.
 const LINES: usize = 200;

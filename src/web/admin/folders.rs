@@ -16,14 +16,14 @@ use crate::model::{AdminPermission, Folder};
 use crate::provider::{FolderQuery, FolderState};
 use crate::web::api::folders::{as_seen, get_for, list_for, remove_if};
 use crate::web::api::quotas::folder_scans;
-use crate::web::api::segment;
-use crate::web::auth::ManageFolders;
-use crate::web::object_query::FolderListQuery;
+use crate::web::operations::object_query::FolderListQuery;
+use crate::web::operations::versions::{entity_tag, form_version};
 use crate::web::pages::error::PageError;
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
-use crate::web::versions::{entity_tag, form_version};
+use crate::web::request::auth::ManageFolders;
+use crate::web::url::segment;
 
 const FIELDS: [&str; 3] = ["name", "mapped_path", "description"];
 

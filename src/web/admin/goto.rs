@@ -7,11 +7,12 @@ use serde_json::json;
 
 use crate::model::AdminPermission;
 use crate::provider::{FolderQuery, GroupQuery, Page, UserQuery};
-use crate::web::api::{folders, groups, segment};
-use crate::web::auth::Anything;
+use crate::web::api::{folders, groups};
 use crate::web::pages::error::PageError;
 use crate::web::pages::signed::Signed;
-use crate::web::query::search_text;
+use crate::web::request::auth::Anything;
+use crate::web::request::query::search_text;
+use crate::web::url::segment;
 
 /// What is looked for.
 #[derive(Debug, Deserialize)]

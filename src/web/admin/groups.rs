@@ -15,14 +15,14 @@ use crate::error::ErrorKind;
 use crate::model::{AdminPermission, Group};
 use crate::provider::{GroupQuery, GroupState};
 use crate::web::api::groups::{as_seen, get_for, list_for, remove_if};
-use crate::web::api::segment;
-use crate::web::auth::ManageGroups;
-use crate::web::object_query::GroupListQuery;
+use crate::web::operations::object_query::GroupListQuery;
+use crate::web::operations::versions::{entity_tag, form_version};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
-use crate::web::versions::{entity_tag, form_version};
+use crate::web::request::auth::ManageGroups;
+use crate::web::url::segment;
 use form::GroupForm;
 
 /// What a list can be filtered by.

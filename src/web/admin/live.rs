@@ -7,10 +7,10 @@ use super::connections::{Sessions, Wanted};
 use super::events::Following;
 use super::overview::Overview;
 use crate::web::api::logs::TailQuery;
-use crate::web::auth::{Anything, ViewConnections, ViewEvents};
 use crate::web::pages::error::PageError;
 use crate::web::pages::live::stream;
 use crate::web::pages::signed::Signed;
+use crate::web::request::auth::{Anything, ViewConnections, ViewEvents};
 
 /// What the start page shows to this administrator.
 pub async fn overview(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {

@@ -13,12 +13,9 @@ use crate::auth::LoginFailure;
 use crate::auth::one_time::CodeOwner;
 use crate::model::Admin;
 use crate::model::timestamp::now_unix_secs;
-use crate::web::api::segment;
 use crate::web::api::tokens::note_refusal;
-use crate::web::app::Binding;
-use crate::web::auth::Anything;
-use crate::web::client_ip::Peer;
 use crate::web::edge::LoginWay;
+use crate::web::edge::client_ip::Peer;
 use crate::web::error::ApiError;
 use crate::web::pages::Pages;
 use crate::web::pages::error::PageError;
@@ -29,6 +26,9 @@ use crate::web::pages::signed::{
     Act, CODE_COOKIE, CSRF_FIELD, FORM_COOKIE, SESSION_COOKIE, cookie, cookie_of, pages_of,
     require_own_page, without_cookie,
 };
+use crate::web::request::auth::Anything;
+use crate::web::services::Binding;
+use crate::web::url::segment;
 
 /// Where to go after signing in.
 #[derive(Debug, Deserialize)]

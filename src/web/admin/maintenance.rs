@@ -12,12 +12,12 @@ use crate::error::{Error, Result};
 use crate::logging;
 use crate::provider::backup::{self, LoadMode, preview};
 use crate::web::api::dumps::below;
-use crate::web::auth::Everything;
 use crate::web::error::ApiError;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
 use crate::web::pages::upload::Upload;
+use crate::web::request::auth::Everything;
 
 /// The most backups that are listed.
 const LISTED: usize = 20;

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::model::AdminPermission;
 use crate::provider::Page;
-use crate::web::auth::Right;
 use crate::web::error::ApiError;
+use crate::web::operations::versions::{IfMatch, Versioned, require_form_version};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::signed::Signed;
-use crate::web::versions::{IfMatch, Versioned, require_form_version};
+use crate::web::request::auth::Right;
 
 /// How many rows a page of a list has.
 const PER_PAGE: u32 = 50;

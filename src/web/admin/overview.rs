@@ -13,20 +13,20 @@ use super::connections::rate;
 use super::events;
 use crate::logging::TailFilter;
 use crate::model::AdminPermission;
-use crate::web::api::connections::ConnectionStatus;
 use crate::web::api::logs::LogLine;
-use crate::web::api::segment;
-use crate::web::app::Services;
-use crate::web::auth::Anything;
 use crate::web::error::ApiError;
-use crate::web::live::{LiveSnapshot, Throughput, ThroughputPoint};
+use crate::web::operations::live::ConnectionStatus;
+use crate::web::operations::live::{LiveSnapshot, Throughput, ThroughputPoint};
+use crate::web::operations::scope::VisibleNames;
 use crate::web::pages::error::PageError;
 use crate::web::pages::live::{Cells, Show, View};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::Signed;
 use crate::web::pages::spark::{outline, scaled, spark, summed};
 use crate::web::pages::text;
-use crate::web::scope::VisibleNames;
+use crate::web::request::auth::Anything;
+use crate::web::services::Services;
+use crate::web::url::segment;
 
 /// How many users and failures are listed.
 const LISTED: usize = 5;

@@ -7,12 +7,12 @@ use serde_json::json;
 use crate::model::{Admin, Password};
 use crate::web::api::admins::{PasswordChange, change_own_password};
 use crate::web::api::profile::{AdminProfile, save as save_profile};
-use crate::web::auth::Anything;
 use crate::web::error::ApiError;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::page::{admin_root, own_path, see_other, theme_cookie};
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::request::auth::Anything;
 
 pub async fn page(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {
     let admin = signed.admin.account().clone();

@@ -12,14 +12,14 @@ use crate::provider::backup::{
     Change, ChangeKind, LoadMode, LoadOptions, ObjectKind, Preview, preview,
 };
 use crate::web::admin::tasks::path_of as path_of_task;
-use crate::web::auth::Everything;
 use crate::web::error::ApiError;
+use crate::web::operations::restore::{RestoreOrder, ScanAfter};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::see_other;
 use crate::web::pages::signed::{Act, CSRF_FIELD, Signed};
 use crate::web::pages::uploads::Waiting;
-use crate::web::restore::{RestoreOrder, ScanAfter};
+use crate::web::request::auth::Everything;
 
 /// Changes on one page.
 const PER_PAGE: usize = 50;

@@ -12,14 +12,15 @@ use super::objects::{
 use crate::error::ErrorKind;
 use crate::model::{AdminPermission, Role};
 use crate::provider::RoleQuery;
-use crate::web::api::{found, segment};
-use crate::web::auth::ManageRoles;
-use crate::web::object_query::RoleListQuery;
+use crate::web::error::found;
+use crate::web::operations::object_query::RoleListQuery;
+use crate::web::operations::versions::{entity_tag, form_version};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
-use crate::web::versions::{entity_tag, form_version};
+use crate::web::request::auth::ManageRoles;
+use crate::web::url::segment;
 
 pub async fn list(
     signed: Signed<ManageRoles>,

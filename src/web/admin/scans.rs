@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::config::TrackQuota;
 use crate::model::AdminPermission;
 use crate::web::api::quotas::{folder_scans, scan_folder, scan_user, user_scans};
-use crate::web::auth::ScanQuotas;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::request::auth::ScanQuotas;
 
 pub async fn page(signed: Signed<ScanQuotas>) -> Result<HttpResponse, PageError> {
     show(&signed, StatusCode::OK, "", "", "").await

@@ -4,13 +4,14 @@ use actix_web::HttpResponse;
 use serde_json::{Value, json};
 
 use super::checkup::{disk_kind, held, key_type};
-use crate::web::api::status::{ServicesStatus, SshServiceStatus, WeakAlgorithm, current};
-use crate::web::auth::ViewStatus;
-use crate::web::disks::DiskStatus;
+use crate::web::facts::{SshServiceStatus, WeakAlgorithm};
+use crate::web::listen::validity::CertificateState;
+use crate::web::operations::disks::DiskStatus;
+use crate::web::operations::status::{ServicesStatus, current};
 use crate::web::pages::error::PageError;
 use crate::web::pages::signed::Signed;
 use crate::web::pages::text;
-use crate::web::validity::CertificateState;
+use crate::web::request::auth::ViewStatus;
 
 pub async fn page(signed: Signed<ViewStatus>) -> Result<HttpResponse, PageError> {
     let services = signed.services();
@@ -55,7 +56,7 @@ fn algorithms(ssh: &SshServiceStatus) -> Value {
 }
 
 fn disk(disk: &DiskStatus) -> Value {
-    let place = |place: &crate::web::disks::DiskPlace| json!({ "held": held(&place.setting), "setting": place.setting, "path": place.path });
+    let place = |place: &crate::web::operations::disks::DiskPlace| json!({ "held": held(&place.setting), "setting": place.setting, "path": place.path });
     json!({
         "places": disk.places.iter().map(place).collect::<Vec<_>>(),
         "total": disk.total,

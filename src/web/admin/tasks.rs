@@ -7,13 +7,13 @@ use actix_web::web::Path;
 use serde_json::{Value, json};
 
 use crate::model::timestamp::now_unix_ms;
-use crate::web::auth::{Anything, Right};
 use crate::web::error::ApiError;
+use crate::web::operations::tasks::{Task, TaskKind, TaskStatus};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
 use crate::web::pages::text;
-use crate::web::tasks::{Task, TaskKind, TaskStatus};
+use crate::web::request::auth::{Anything, Right};
 
 /// How long a form waits for its task before it leads to the page of the task.
 const PATIENCE: Duration = Duration::from_secs(1);

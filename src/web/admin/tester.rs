@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::objects::note_refusal;
 use crate::vfs::Asked;
-use crate::web::auth::ViewUsers;
+use crate::web::operations::permission_test::{PermissionQuery, PermissionTest};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::signed::Signed;
-use crate::web::permission_test::{PermissionQuery, PermissionTest};
+use crate::web::request::auth::ViewUsers;
 
 /// The question as the form asks it.
 #[derive(Debug, Default, Deserialize)]

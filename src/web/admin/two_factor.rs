@@ -9,10 +9,10 @@ use crate::model::{Secret, SecretStatus, TotpConfig};
 use crate::web::api::second_factor::{
     described, generate_secret, new_admin_recovery_codes, open_recovery_codes, save_admin_totp,
 };
-use crate::web::auth::Anything;
 use crate::web::pages::error::PageError;
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::request::auth::Anything;
 
 pub async fn page(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {
     show(&signed, StatusCode::OK, json!({})).await

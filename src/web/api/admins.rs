@@ -11,16 +11,17 @@ use crate::auth::LoginFailure;
 use crate::error::{self, Error, ErrorKind};
 use crate::model::{self, AdminPermission, Password};
 use crate::provider::{AdminQuery, Page};
-use crate::web::api::{found, locate};
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, Anything, ManageAdmins};
-use crate::web::body::Body;
+use crate::web::edge::observe::Peer;
 use crate::web::error::ApiError;
-use crate::web::object_query::AdminListQuery;
-use crate::web::observe::Peer;
-use crate::web::paging::PagingQuery;
+use crate::web::error::found;
+use crate::web::operations::object_query::AdminListQuery;
+use crate::web::operations::versions::{IfMatch, IfMatchHeader};
+use crate::web::request::auth::{Admin, Anything, ManageAdmins};
+use crate::web::request::body::Body;
+use crate::web::request::paging::PagingQuery;
 use crate::web::response::{ApiResponse, created, listed, ok, tagged};
-use crate::web::versions::{IfMatch, IfMatchHeader};
+use crate::web::services::{Binding, Services};
+use crate::web::url::locate;
 
 /// All administrators.
 #[utoipa::path(

@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 use crate::model::QuotaUsage;
 use crate::web::api::admins::{self, PasswordChange};
 use crate::web::api::quotas::{self, FolderQuotaScan, ModeQuery, QuotaScan};
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, Anything, ScanQuotas};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
+use crate::web::request::auth::{Admin, Anything, ScanQuotas};
+use crate::web::request::body::Body;
 use crate::web::response::ApiResponse;
+use crate::web::services::Binding;
 
 /// The part of a user that the older calls look at.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -7,16 +7,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::model::User;
 use crate::web::api::tasks::started;
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, Anything, ViewUsers};
-use crate::web::body::Body;
-use crate::web::bulk::{BulkUsers, users_as_csv};
 use crate::web::error::ApiError;
-use crate::web::live::BulkResult;
-use crate::web::query::switch;
+use crate::web::operations::bulk::{BulkUsers, users_as_csv};
+use crate::web::operations::live::BulkResult;
+use crate::web::operations::tasks::Task;
+use crate::web::operations::user_query::UserListQuery;
+use crate::web::request::auth::{Admin, Anything, ViewUsers};
+use crate::web::request::body::Body;
+use crate::web::request::query::switch;
 use crate::web::response::ApiResponse;
-use crate::web::tasks::Task;
-use crate::web::user_query::UserListQuery;
+use crate::web::services::Binding;
 
 /// How it is done.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -14,14 +14,14 @@ use crate::logging;
 use crate::model::BackupData;
 use crate::provider::backup::{self, LoadMode, LoadOptions, Preview, Unwatched, preview};
 use crate::web::api::tasks::started;
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, Everything};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
-use crate::web::query::switch;
+use crate::web::operations::restore::{MAX_DUMP_BYTES, RestoreOrder, ScanAfter};
+use crate::web::operations::tasks::Task;
+use crate::web::request::auth::{Admin, Everything};
+use crate::web::request::body::Body;
+use crate::web::request::query::switch;
 use crate::web::response::{ApiResponse, ok};
-use crate::web::restore::{MAX_DUMP_BYTES, RestoreOrder, ScanAfter};
-use crate::web::tasks::Task;
+use crate::web::services::{Binding, Services};
 
 /// The kinds of object that may be asked for. Those that this server does not
 /// have are never in a dump, and asking for them is no mistake.

@@ -7,16 +7,17 @@ use actors::AccountId;
 use crate::error;
 use crate::model::Folder;
 use crate::provider::{FolderQuery, Page};
-use crate::web::api::{found, locate};
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, ManageFolders, Right};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
-use crate::web::object_query::FolderListQuery;
-use crate::web::paging::PagingQuery;
-use crate::web::query::Confidential;
+use crate::web::error::found;
+use crate::web::operations::object_query::FolderListQuery;
+use crate::web::operations::versions::{IfMatch, IfMatchHeader};
+use crate::web::request::auth::{Admin, ManageFolders, Right};
+use crate::web::request::body::Body;
+use crate::web::request::paging::PagingQuery;
+use crate::web::request::query::Confidential;
 use crate::web::response::{ApiResponse, created, listed, ok, tagged};
-use crate::web::versions::{IfMatch, IfMatchHeader};
+use crate::web::services::{Binding, Services};
+use crate::web::url::locate;
 
 /// All folders.
 #[utoipa::path(

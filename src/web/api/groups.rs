@@ -6,17 +6,18 @@ use actix_web::web::{Data, Path, Query};
 use crate::error;
 use crate::model::Group;
 use crate::provider::{GroupQuery, Page};
-use crate::web::api::{found, locate};
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, ManageGroups, Right};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
-use crate::web::object_query::GroupListQuery;
-use crate::web::paging::PagingQuery;
-use crate::web::query::Confidential;
+use crate::web::error::found;
+use crate::web::operations::object_query::GroupListQuery;
+use crate::web::operations::scope::VisibleNames;
+use crate::web::operations::versions::{IfMatch, IfMatchHeader};
+use crate::web::request::auth::{Admin, ManageGroups, Right};
+use crate::web::request::body::Body;
+use crate::web::request::paging::PagingQuery;
+use crate::web::request::query::Confidential;
 use crate::web::response::{ApiResponse, created, listed, ok, tagged};
-use crate::web::scope::VisibleNames;
-use crate::web::versions::{IfMatch, IfMatchHeader};
+use crate::web::services::{Binding, Services};
+use crate::web::url::locate;
 
 /// All groups.
 #[utoipa::path(

@@ -8,12 +8,12 @@ use slog::Level;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::logging::{TailFilter, TailLine, TailPage};
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, ViewEvents};
 use crate::web::error::ApiError;
-use crate::web::paging::PagingQuery;
-use crate::web::query::switch;
+use crate::web::request::auth::{Admin, ViewEvents};
+use crate::web::request::paging::PagingQuery;
+use crate::web::request::query::switch;
 use crate::web::response::ApiResponse;
+use crate::web::services::{Binding, Services};
 
 /// Which lines are wanted; text, so that a wrong one can be named in the refusal.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]

@@ -3,11 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, ViewUsers};
 use crate::web::error::ApiError;
-use crate::web::permission_test::{PermissionQuery, PermissionTest};
+use crate::web::operations::permission_test::{PermissionQuery, PermissionTest};
+use crate::web::request::auth::{Admin, ViewUsers};
 use crate::web::response::ApiResponse;
+use crate::web::services::Binding;
 
 /// Tells whether a user may do something, and which rule decides. The checks are those of
 /// real sessions; no hook runs, and nothing on a disk is touched.

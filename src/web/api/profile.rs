@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model;
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, Anything};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
+use crate::web::request::auth::{Admin, Anything};
+use crate::web::request::body::Body;
 use crate::web::response::{ApiResponse, ok};
+use crate::web::services::{Binding, Services};
 
 /// The part of an administrator that is theirs to change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]

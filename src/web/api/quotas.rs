@@ -10,15 +10,15 @@ use utoipa::{IntoParams, ToSchema};
 use crate::config::TrackQuota;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{QuotaUsage, TransferQuotaUsage};
-use crate::web::accounts::UserQuota;
-use crate::web::api::found;
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, Right, ScanQuotas, ViewUsers};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
-use crate::web::paging::PagingQuery;
+use crate::web::error::found;
+use crate::web::operations::accounts::UserQuota;
+use crate::web::operations::user_query::UserListQuery;
+use crate::web::request::auth::{Admin, Right, ScanQuotas, ViewUsers};
+use crate::web::request::body::Body;
+use crate::web::request::paging::PagingQuery;
 use crate::web::response::{ApiResponse, done, ok};
-use crate::web::user_query::UserListQuery;
+use crate::web::services::{Binding, Services};
 
 /// A running scan of a user's files.
 #[derive(Debug, Serialize, ToSchema)]

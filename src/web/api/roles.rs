@@ -4,15 +4,16 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 
 use crate::model::Role;
-use crate::web::api::{found, locate};
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, ManageRoles};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
-use crate::web::object_query::RoleListQuery;
-use crate::web::paging::PagingQuery;
+use crate::web::error::found;
+use crate::web::operations::object_query::RoleListQuery;
+use crate::web::operations::versions::{IfMatch, IfMatchHeader};
+use crate::web::request::auth::{Admin, ManageRoles};
+use crate::web::request::body::Body;
+use crate::web::request::paging::PagingQuery;
 use crate::web::response::{ApiResponse, created, listed, ok, tagged};
-use crate::web::versions::{IfMatch, IfMatchHeader};
+use crate::web::services::Binding;
+use crate::web::url::locate;
 
 /// All roles.
 #[utoipa::path(

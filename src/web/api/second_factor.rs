@@ -13,12 +13,12 @@ use crate::config::TotpSettings;
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_secs;
 use crate::model::{RecoveryCode, Secret, SecretStatus, TotpConfig, UserTotpConfig, secretbox};
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Account, Admin, Anything, DisableSecondFactors, Everything};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
 use crate::web::qr;
+use crate::web::request::auth::{Account, Admin, Anything, DisableSecondFactors, Everything};
+use crate::web::request::body::Body;
 use crate::web::response::{ApiResponse, ok};
+use crate::web::services::{Binding, Services};
 
 /// One configured kind of codes.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -3,11 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use crate::web::accounts::UsersSummary;
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, ViewUsers};
 use crate::web::error::ApiError;
+use crate::web::operations::accounts::UsersSummary;
+use crate::web::request::auth::{Admin, ViewUsers};
 use crate::web::response::ApiResponse;
+use crate::web::services::Binding;
 
 /// How many users there are, what they store, and who of them needs a look: of those that
 /// the caller may see.

@@ -4,12 +4,12 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
 
-use crate::web::api::locate;
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, Anything, Right};
 use crate::web::error::ApiError;
+use crate::web::operations::tasks::Task;
+use crate::web::request::auth::{Admin, Anything, Right};
 use crate::web::response::{ApiResponse, ok};
-use crate::web::tasks::Task;
+use crate::web::services::{Binding, Services};
+use crate::web::url::locate;
 
 /// The tasks that run, and those that have ended within the last day.
 #[utoipa::path(

@@ -12,13 +12,13 @@ use crate::error::Error;
 use crate::logging;
 use crate::model::timestamp::now_unix_secs;
 use crate::model::{LoginMethod, LoginProtocol, Secret};
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Account, Admin, Anything, BasicCredentials};
 use crate::web::edge::LoginWay;
+use crate::web::edge::observe::Peer;
 use crate::web::error::ApiError;
-use crate::web::observe::Peer;
+use crate::web::request::auth::{Account, Admin, Anything, BasicCredentials};
+use crate::web::request::token::Audience;
 use crate::web::response::{ApiResponse, ok};
-use crate::web::token::Audience;
+use crate::web::services::{Binding, Services};
 
 /// An access token, to be sent as `Authorization: Bearer`.
 #[derive(Debug, Serialize, ToSchema)]

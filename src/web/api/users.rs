@@ -6,16 +6,16 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::model::User;
-use crate::web::api::locate;
-use crate::web::app::Binding;
-use crate::web::auth::{AddUsers, Admin, DeleteUsers, EditUsers, ViewUsers};
-use crate::web::body::Body;
 use crate::web::error::ApiError;
-use crate::web::paging::PagingQuery;
-use crate::web::query::{Confidential, switch};
+use crate::web::operations::user_query::UserListQuery;
+use crate::web::operations::versions::{IfMatch, IfMatchHeader};
+use crate::web::request::auth::{AddUsers, Admin, DeleteUsers, EditUsers, ViewUsers};
+use crate::web::request::body::Body;
+use crate::web::request::paging::PagingQuery;
+use crate::web::request::query::{Confidential, switch};
 use crate::web::response::{ApiResponse, created, listed, ok, tagged};
-use crate::web::user_query::UserListQuery;
-use crate::web::versions::{IfMatch, IfMatchHeader};
+use crate::web::services::Binding;
+use crate::web::url::locate;
 
 /// All users that the caller may see: with a role, those that have the same.
 #[utoipa::path(

@@ -2,25 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::web::app::Binding;
-use crate::web::auth::{Admin, Anything};
+use crate::web::facts::VersionInfo;
+use crate::web::request::auth::{Admin, Anything};
 use crate::web::response::ApiResponse;
-
-/// Version and build of the server.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct VersionInfo {
-    pub version: String,
-    /// RFC 3339; empty if the build did not record it.
-    pub build_date: String,
-    /// Empty if the build did not record it.
-    pub commit_hash: String,
-    /// `+name` for what is built in, `-name` for what is not.
-    #[schema(example = json!(["+metrics", "+sqlite", "-s3"]))]
-    pub features: Vec<String>,
-}
+use crate::web::services::Binding;
 
 /// Version, build date and features of the server.
 #[utoipa::path(

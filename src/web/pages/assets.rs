@@ -14,10 +14,10 @@ use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::web::app::Binding;
 use crate::web::edge::Edge;
 use crate::web::error::ApiError;
-use crate::web::routes::not_found;
+use crate::web::fallback::not_found;
+use crate::web::services::Binding;
 
 /// Served below the root of the web pages.
 pub const BASE: &str = "/static";

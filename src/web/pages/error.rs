@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::page;
 use crate::error::Error;
-use crate::web::api::segment;
 use crate::web::error::ApiError;
+use crate::web::url::segment;
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -126,7 +126,8 @@ pub async fn shown<B: MessageBody + 'static>(
             let (request, old) = response.into_parts();
             let cause = old.error().and_then(|error| error.as_error::<PageError>());
             let cause = cause.and_then(PageError::cause).map(ToString::to_string);
-            if let (Some(cause), Ok(binding)) = (cause, crate::web::app::Binding::of(&request)) {
+            if let (Some(cause), Ok(binding)) = (cause, crate::web::services::Binding::of(&request))
+            {
                 let log = crate::logging::for_sender(&binding.services.log, "httpd");
                 slog::error!(log, "{} {} failed: {}", request.method(), request.path(), cause);
             }

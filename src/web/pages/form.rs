@@ -7,8 +7,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use serde::Serialize;
 
-use crate::web::body::{Body, MAX_BODY_BYTES};
 use crate::web::error::ApiError;
+use crate::web::request::body::{Body, MAX_BODY_BYTES};
 
 /// The most fields of one form.
 const MOST_FIELDS: usize = 20_000;

@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::PageError;
 use super::signed::Signed;
-use crate::web::app::Services;
-use crate::web::auth::Right;
 use crate::web::error::ApiError;
-use crate::web::live::LiveSnapshot;
+use crate::web::operations::live::LiveSnapshot;
+use crate::web::request::auth::Right;
+use crate::web::services::Services;
 
 /// The most streams of one administrator, and of all.
 const MOST_PER_ADMIN: usize = 16;

@@ -60,7 +60,7 @@ impl Pages {
             config.token_validation.into(),
         ));
         let mut form_key = [0; 32];
-        crate::web::token::fill_random(&mut form_key)?;
+        crate::web::request::token::fill_random(&mut form_key)?;
         Ok(Some(Self {
             templates,
             assets,

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::error::PageError;
 use super::signed::{Signed, is_background};
 use crate::model::AdminPermission;
-use crate::web::app::Binding;
-use crate::web::auth::Right;
+use crate::web::request::auth::Right;
+use crate::web::services::Binding;
 
 /// The cookie with the choice of light or dark.
 const THEME_COOKIE: &str = "sftpgo_theme";

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use crate::error::Result;
 use crate::model::timestamp::now_unix_secs;
-use crate::web::token::{VALIDATION_ACCOUNT_UNCHANGED, VALIDATION_ANY_IP, fill_random};
+use crate::web::request::token::{VALIDATION_ACCOUNT_UNCHANGED, VALIDATION_ANY_IP, fill_random};
 
 /// A session ends this long after the sign-in, however active it is.
 const LONGEST_SECS: u64 = 12 * 60 * 60;

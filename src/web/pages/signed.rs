@@ -18,10 +18,10 @@ use super::Pages;
 use super::error::PageError;
 use super::form::Form;
 use super::sessions::{Session, Stage};
-use crate::web::app::{Binding, Services};
-use crate::web::auth::{Admin, Right};
-use crate::web::client_ip::Peer;
+use crate::web::edge::client_ip::Peer;
 use crate::web::error::ApiError;
+use crate::web::request::auth::{Admin, Right};
+use crate::web::services::{Binding, Services};
 
 /// The field of every form with the token of the session.
 pub const CSRF_FIELD: &str = "_csrf";

@@ -14,9 +14,9 @@ use futures_util::StreamExt;
 use super::error::PageError;
 use super::form::Form;
 use super::signed::{CSRF_FIELD, Signed, require_own_page};
-use crate::web::auth::Right;
 use crate::web::error::ApiError;
-use crate::web::restore::MAX_DUMP_BYTES;
+use crate::web::operations::restore::MAX_DUMP_BYTES;
+use crate::web::request::auth::Right;
 
 /// How long a browser may take to send it.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);

@@ -25,14 +25,16 @@ use crate::model::{self, Folder, User};
 use crate::protocol::listener::rate_limits::RateLimits;
 use crate::provider::Store;
 use crate::vfs::scans::{QuotaScanner, Scans};
-use crate::web::app::{self, Binding, ServiceFacts, Services};
-use crate::web::disks::Disks;
+use crate::web::app;
 use crate::web::edge::Edge;
-use crate::web::htpasswd::Door;
+use crate::web::edge::htpasswd::Door;
+use crate::web::facts::ServiceFacts;
+use crate::web::listen::validity::CertificateState;
+use crate::web::operations::disks::Disks;
+use crate::web::operations::tasks::Tasks;
 use crate::web::pages::Pages;
-use crate::web::tasks::Tasks;
-use crate::web::token::{Revocations, TokenIssuer};
-use crate::web::validity::CertificateState;
+use crate::web::request::token::{Revocations, TokenIssuer};
+use crate::web::services::{Binding, Services};
 use crate::web::{
     SshBinding, SshHostCertificate, SshHostKey, SshServiceStatus, VersionInfo, WeakAlgorithm,
     Weakness,

@@ -3,8 +3,9 @@ use serde_json::{Value, json};
 
 use super::connections::uploader;
 use super::harness::{Client, Options, Server};
-use crate::web::routes::{BASE, TABLE};
-use crate::web::token::VALIDATION_ACCOUNT_UNCHANGED;
+use crate::web::request::token::VALIDATION_ACCOUNT_UNCHANGED;
+use crate::web::routes::TABLE;
+use crate::web::url::API;
 
 /// All that an administrator with a role may hold.
 const EVERYTHING_OF_A_ROLE: [&str; 17] = [
@@ -129,7 +130,7 @@ async fn a_user_of_another_role_is_like_one_that_does_not_exist() {
         for method in *methods {
             let method: Method = method.to_uppercase().parse().expect("a method");
             let call = async |name: &str| {
-                let path = format!("{BASE}{}", path.replace("{username}", name));
+                let path = format!("{API}{}", path.replace("{username}", name));
                 let body = user(name, "").to_string();
                 let answer = sam.send(method.clone(), &path, &body).await;
                 (answer.status, answer.text.replace(name, "?"))
@@ -147,7 +148,7 @@ async fn a_user_of_another_role_is_like_one_that_does_not_exist() {
     for (method, path) in [(Method::POST, "quota-scans"), (Method::PUT, "quota-update")] {
         for name in ["nobody", "bob", "carol"] {
             let body = json!({"username": name, "used_quota_size": 1}).to_string();
-            let answer = sam.send(method.clone(), &format!("{BASE}/{path}"), &body).await;
+            let answer = sam.send(method.clone(), &format!("{API}/{path}"), &body).await;
             assert_eq!(answer.refused(404), format!("user \"{name}\" does not exist"));
         }
     }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{ROOT, ROOT_PASSWORD, Server};
-use crate::web::app::{HttpListener, Serves};
-use crate::web::tls::{Tls, TlsSettings};
+use crate::web::listen::tls::{Tls, TlsSettings};
+use crate::web::services::{HttpListener, Serves};
 
 const STATUS: &str = "/web/admin/status";
 

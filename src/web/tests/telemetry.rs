@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use base64::Engine;
 
 use super::harness::{Answer, HERE, Server, answer};
-use crate::web::htpasswd::Door;
+use crate::web::edge::htpasswd::Door;
 use crate::web::telemetry::{self, Telemetry};
 
 async fn call(server: &Server, readers: Option<&Arc<Door>>, request: TestRequest) -> Answer {

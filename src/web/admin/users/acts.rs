@@ -6,12 +6,12 @@ use serde_json::json;
 
 use super::path_of;
 use crate::web::api::second_factor::disable_second_factor_of_user;
-use crate::web::auth::{DisableSecondFactors, EditUsers};
-use crate::web::bulk::{BulkAction, BulkUsers};
+use crate::web::operations::bulk::{BulkAction, BulkUsers};
 use crate::web::pages::error::PageError;
 use crate::web::pages::page::{own_path, see_other};
 use crate::web::pages::signed::{Act, Signed};
 use crate::web::pages::text;
+use crate::web::request::auth::{DisableSecondFactors, EditUsers};
 
 /// Lets a user log in, or not any more.
 pub async fn status(

@@ -10,16 +10,16 @@ use super::times;
 use crate::model::{AdminPermission, User};
 use crate::provider::Page;
 use crate::web::admin::tasks::{ended_soon, path_of as path_of_task};
-use crate::web::auth::{Anything, Right, ViewUsers};
-use crate::web::bulk::{BulkAction, BulkUsers, MAX_BULK_USERS, users_as_csv};
 use crate::web::error::ApiError;
-use crate::web::live::BulkResult;
+use crate::web::operations::bulk::{BulkAction, BulkUsers, MAX_BULK_USERS, users_as_csv};
+use crate::web::operations::live::BulkResult;
+use crate::web::operations::tasks::{Task, TaskStatus};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::{own_path, see_other};
 use crate::web::pages::signed::{Act, Signed};
 use crate::web::pages::text;
-use crate::web::tasks::{Task, TaskStatus};
+use crate::web::request::auth::{Anything, Right, ViewUsers};
 
 /// How many are named before only the count is told.
 const NAMED: usize = 10;

@@ -8,13 +8,13 @@ use super::rows::words;
 use super::tabs::{self, permissions};
 use super::{path_of, times};
 use crate::model::{AdminPermission, GroupMapping, Password, Permissions, User};
-use crate::web::auth::{AddUsers, Right};
 use crate::web::error::ApiError;
 use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::request::auth::{AddUsers, Right};
 
 /// The fields that a new user and a template have in common.
 const FIELDS: [&str; 12] = [

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::tabs::permissions::fixed_row;
 use super::times;
 use crate::model::{Effective, Group, GroupMapping, User, effective};
-use crate::web::app::Services;
 use crate::web::error::ApiError;
 use crate::web::pages::amount;
+use crate::web::services::Services;
 
 /// The user with some of its groups.
 pub struct Stage {

@@ -10,14 +10,14 @@ use super::conflict::{self, Clash};
 use super::tabs::{self, Tab, network, permissions, sign_in};
 use super::{effective, list, path_of};
 use crate::model::{AdminPermission, Password, User};
-use crate::web::accounts::UserQuota;
-use crate::web::auth::{EditUsers, Right, ViewUsers};
+use crate::web::operations::accounts::UserQuota;
+use crate::web::operations::scope::being_changed;
 use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::see_other;
 use crate::web::pages::signed::{Act, Signed};
-use crate::web::scope::being_changed;
+use crate::web::request::auth::{EditUsers, Right, ViewUsers};
 
 /// What a form shows besides the stored user.
 struct Shown<'a> {

@@ -16,8 +16,8 @@ mod times;
 use actix_web::HttpRequest;
 use actix_web::web::{ServiceConfig, get, post};
 
-use crate::web::api::segment;
 use crate::web::pages::page::admin_root;
+use crate::web::url::segment;
 
 /// The routes of these pages, below those of administrators.
 pub fn configure(config: &mut ServiceConfig) {

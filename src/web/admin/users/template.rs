@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::{create, path_of, tabs};
 use crate::model::{Password, User, public_key};
 use crate::web::admin::tasks::ended_soon;
-use crate::web::auth::AddUsers;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::signed::{Act, Signed};
+use crate::web::request::auth::AddUsers;
 
 /// Most users of one template: every password is hashed, which takes its time.
 const MOST: usize = 500;

@@ -13,7 +13,7 @@ use actix_web::web::Data;
 
 use crate::config::CorsConfig;
 use crate::error::{Error, Result};
-use crate::web::app::Binding;
+use crate::web::services::Binding;
 
 const ASKED_PRIVATE: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOW_PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-private-network");

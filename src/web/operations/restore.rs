@@ -11,10 +11,10 @@ use crate::logging;
 use crate::model::Effective;
 use crate::provider::Page;
 use crate::provider::backup::{self, LoadMode, LoadOptions, LoadReport, Watch};
-use crate::web::app::Services;
-use crate::web::auth::{Admin, Everything};
 use crate::web::error::ApiError;
-use crate::web::tasks::{End, Progress, TaskKind};
+use crate::web::operations::tasks::{End, Progress, TaskKind};
+use crate::web::request::auth::{Admin, Everything};
+use crate::web::services::Services;
 
 /// The largest dump that may be loaded through a request; files may be larger.
 pub const MAX_DUMP_BYTES: usize = 10 << 20;

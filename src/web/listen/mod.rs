@@ -1,5 +1,9 @@
 //! Opening the sockets of the HTTP servers.
 
+pub mod stream;
+pub mod tls;
+pub mod validity;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::provider::{UserQuery, UserSort, UserState};
 use crate::web::error::ApiError;
-use crate::web::query::{choice, given, search_text};
+use crate::web::request::query::{choice, given, search_text};
 
 /// Filter and order of a list of users; text, so that a wrong one can be named.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams, ToSchema)]

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{End, Task, TaskKind, TaskStatus};
 use crate::model::timestamp::now_unix_ms;
-use crate::web::live::BulkResult;
+use crate::web::operations::live::BulkResult;
 
 /// How many failures are kept.
 const MOST_FAILURES: usize = 1000;

@@ -20,7 +20,7 @@ use rustls::{
 
 use crate::config::MinTlsVersion;
 use crate::error::{Error, ErrorKind, Result};
-use crate::web::validity::Validity;
+use crate::web::listen::validity::Validity;
 
 /// What one listener's TLS is made from; the paths are absolute.
 pub struct TlsSettings<'a> {

@@ -9,7 +9,7 @@ use crate::provider::{
     GroupState, RoleQuery, RoleSort,
 };
 use crate::web::error::ApiError;
-use crate::web::query::{choice, given, search_text};
+use crate::web::request::query::{choice, given, search_text};
 
 /// Filter and order of a list of folders.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]

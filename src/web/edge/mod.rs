@@ -1,12 +1,19 @@
 //! What stands between the network and the handlers of one binding.
 
+pub mod client_ip;
+pub mod cors;
+pub mod htpasswd;
+pub mod observe;
+pub mod rate_limit;
+pub mod security;
+
 use actix_web::dev::RequestHead;
 
 use crate::config::{HttpdBinding, HttpdConfig};
 use crate::error::Result;
-use crate::web::client_ip::Proxies;
-use crate::web::cors::Cors;
-use crate::web::security::Security;
+use crate::web::edge::client_ip::Proxies;
+use crate::web::edge::cors::Cors;
+use crate::web::edge::security::Security;
 
 /// How requests of one binding are taken before a handler sees them.
 #[derive(Debug, Default)]

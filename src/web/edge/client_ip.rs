@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use crate::config::HttpdBinding;
 use crate::error::{Error, Result};
 use crate::model::network;
-use crate::web::app::Binding;
+use crate::web::services::Binding;
 
 /// Who sent a request: the connection, or the client that a trusted proxy tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]

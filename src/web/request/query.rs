@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
+use crate::web::request::auth::{Admin, Right};
 
 /// Whether secrets are shown with what is needed to decrypt them.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -10,10 +10,9 @@ use actix_web::web::Data;
 
 use crate::error::Error;
 use crate::logging;
-use crate::web::app::{Binding, Services};
-pub use crate::web::client_ip::Peer;
+pub use crate::web::edge::client_ip::Peer;
 use crate::web::error::ApiError;
-use crate::web::telemetry::Telemetry;
+use crate::web::services::{Binding, Services};
 
 /// Middleware of the API's server.
 pub async fn httpd<B: MessageBody>(
@@ -32,27 +31,15 @@ pub async fn httpd<B: MessageBody>(
     Ok(response)
 }
 
-/// Middleware of the telemetry server, whose lines have no request id.
-pub async fn telemetry<B: MessageBody>(
-    telemetry: Data<Telemetry>,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let seen = Seen::of(&request);
-    let response = next.call(request).await?;
-    seen.record(&telemetry.services, "telemetry", &telemetry.local, "", &response);
-    Ok(response)
-}
-
 /// What is noted when a request arrives.
-struct Seen {
+pub struct Seen {
     started: Instant,
     user_agent: String,
     proto: String,
 }
 
 impl Seen {
-    fn of(request: &ServiceRequest) -> Self {
+    pub fn of(request: &ServiceRequest) -> Self {
         let user_agent = request
             .headers()
             .get("User-Agent")
@@ -61,7 +48,8 @@ impl Seen {
         Self { started: Instant::now(), user_agent, proto: format!("{:?}", request.version()) }
     }
 
-    fn record<B: MessageBody>(
+    /// Counts and logs the answer.
+    pub fn record<B: MessageBody>(
         &self,
         services: &Services,
         sender: &'static str,

@@ -15,10 +15,10 @@ use regex_lite::{Regex, RegexBuilder};
 
 use crate::config::HttpdSecurity;
 use crate::error::{Error, Result};
-use crate::web::app::Binding;
-use crate::web::client_ip::header_name;
+use crate::web::edge::client_ip::header_name;
 use crate::web::error::ApiError;
-use crate::web::health;
+use crate::web::services::Binding;
+use crate::web::url;
 
 /// For pages: nothing but our own scripts, styles, images and calls.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -122,7 +122,7 @@ impl Security {
     }
 
     /// Adds what the handler has not set.
-    fn protect(&self, is_secure: bool, headers: &mut HeaderMap) {
+    pub fn protect(&self, is_secure: bool, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
             set_default(headers, name, value);
         }
@@ -151,7 +151,7 @@ impl Security {
     /// What keeps the request from being served.
     fn verdict(&self, head: &RequestHead, is_secure: bool, is_trusted: bool) -> Verdict {
         // Load balancers and orchestrators ask by address, without HTTPS.
-        if head.uri.path() == health::PATH {
+        if head.uri.path() == url::HEALTH {
             return Verdict::Serve;
         }
         let host = self.host(head, is_trusted);
@@ -200,16 +200,6 @@ pub async fn httpd<B: MessageBody>(
         None => next.call(request).await?.map_into_left_body(),
     };
     edge.security.protect(is_secure, response.headers_mut());
-    Ok(response)
-}
-
-/// Middleware of the telemetry server, which has no settings of this kind.
-pub async fn telemetry<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let mut response = next.call(request).await?;
-    Security::default().protect(false, response.headers_mut());
     Ok(response)
 }
 

@@ -18,10 +18,10 @@ use base64::Engine;
 use crate::auth::{LoginContext, LoginFailure};
 use crate::model::{self, AdminPermission, LoginMethod, LoginProtocol};
 use crate::provider::Store;
-use crate::web::app::Binding;
+use crate::web::edge::observe::Peer;
 use crate::web::error::ApiError;
-use crate::web::observe::Peer;
-use crate::web::token::{Audience, Claims};
+use crate::web::request::token::{Audience, Claims};
+use crate::web::services::Binding;
 
 /// A right that a handler asks for.
 pub trait Right: Send + Sync + 'static {

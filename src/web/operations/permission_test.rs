@@ -15,9 +15,9 @@ use crate::error::{Error, ErrorKind};
 use crate::model::{LoginMethod, LoginProtocol, User};
 use crate::paths::VirtualPath;
 use crate::vfs::{Asked, Explainer, QuotaRule};
-use crate::web::app::Services;
-use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
+use crate::web::request::auth::{Admin, Right};
+use crate::web::services::Services;
 
 /// What is asked.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]

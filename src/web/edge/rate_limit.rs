@@ -9,13 +9,13 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use crate::model::LoginProtocol;
 use crate::protocol::listener::rate_limits::OverLimit;
-use crate::web::app::Binding;
-use crate::web::client_ip::Peer;
+use crate::web::edge::client_ip::Peer;
 use crate::web::edge::{Edge, is_below};
 use crate::web::error::ApiError;
-use crate::web::health;
 use crate::web::pages::error::{PageError, page_of};
 use crate::web::pages::{assets, page};
+use crate::web::services::Binding;
+use crate::web::url;
 
 /// Middleware of the API's server.
 pub async fn httpd<B: MessageBody>(
@@ -37,7 +37,7 @@ pub async fn httpd<B: MessageBody>(
 /// What a page is made of comes with it, but for who would guess passwords there: those of
 /// `httpd.auth_user_file`. A probe must not fail because of somebody else's requests.
 fn is_counted(edge: &Edge, has_door: bool, path: &str) -> bool {
-    path != health::PATH && (has_door || !is_below(path, &edge.link(assets::BASE)))
+    path != url::HEALTH && (has_door || !is_below(path, &edge.link(assets::BASE)))
 }
 
 /// 429 (RFC 6585, section 4), as a page to who asks for one.
@@ -78,7 +78,7 @@ mod tests {
             let httpd = HttpdConfig { web_root: root.to_owned(), ..HttpdConfig::default() };
             let edge = Edge::from_config(&httpd, &HttpdBinding::default()).expect("valid");
             assert_eq!(is_counted(&edge, false, path), counted, "{root:?} {path}");
-            assert_eq!(is_counted(&edge, true, path), path != health::PATH, "{root:?} {path}");
+            assert_eq!(is_counted(&edge, true, path), path != url::HEALTH, "{root:?} {path}");
         }
     }
 }

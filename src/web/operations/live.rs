@@ -1,16 +1,15 @@
 //! What goes on right now, for whoever may see it, and ending it. The REST calls and
 //! the pages that show or stop sessions both come here.
 
-use actors::{KillOutcome, KillReason, ThroughputReport};
+use actors::{KillOutcome, KillReason, SessionReport, ThroughputReport, TransferReport};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::web::api::connections::ConnectionStatus;
-use crate::web::app::Services;
-use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
-use crate::web::reason::Reason;
-use crate::web::scope::VisibleNames;
+use crate::web::operations::reason::Reason;
+use crate::web::operations::scope::VisibleNames;
+use crate::web::request::auth::{Admin, Right};
+use crate::web::services::Services;
 
 /// All sessions of one moment and how fast they move bytes.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +23,91 @@ pub struct LiveSnapshot {
     pub download_rate: u64,
     /// Oldest connection first, each transfer with its `recent_rates`.
     pub sessions: Vec<ConnectionStatus>,
+}
+
+/// A session of a logged-in user.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConnectionStatus {
+    pub username: String,
+    pub connection_id: String,
+    /// What the client calls itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub client_version: String,
+    /// `address:port` of the client.
+    pub remote_address: String,
+    /// Unix milliseconds.
+    pub connection_time: u64,
+    /// The last command.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// Unix milliseconds.
+    pub last_activity: u64,
+    /// `SFTP`, `SCP`, `SSH`, `FTP`, `DAV` or `HTTP`.
+    pub protocol: String,
+    pub active_transfers: Vec<TransferStatus>,
+}
+
+/// A transfer that is going on.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Transfer)]
+pub struct TransferStatus {
+    /// `upload` or `download`.
+    pub operation_type: &'static str,
+    /// The path that the client named.
+    pub path: String,
+    /// Unix milliseconds.
+    pub start_time: u64,
+    /// Bytes moved so far.
+    pub size: u64,
+    /// Distinguishes the transfers of one connection.
+    pub number: u64,
+    /// Bytes per second, mean of the last ten seconds.
+    pub rate: u64,
+    /// Bytes of the whole file, if known; a resumed transfer moves fewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_size: Option<u64>,
+    /// Seconds until the end at the current rate, if that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secs_left: Option<u64>,
+    /// Unix milliseconds.
+    pub last_activity: u64,
+    /// Bytes per second in each of the last seconds, at most 60, oldest first. Only if
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recent_rates: Option<Vec<u64>>,
+}
+
+impl From<TransferReport> for TransferStatus {
+    fn from(transfer: TransferReport) -> Self {
+        Self {
+            operation_type: transfer.direction.as_str(),
+            start_time: transfer.started_unix_ms,
+            size: transfer.bytes,
+            number: transfer.number,
+            rate: transfer.rate,
+            total_size: transfer.expected_bytes,
+            secs_left: transfer.secs_left(),
+            last_activity: transfer.last_activity_unix_ms,
+            recent_rates: Some(transfer.recent_rates),
+            path: transfer.virtual_path,
+        }
+    }
+}
+
+impl From<SessionReport> for ConnectionStatus {
+    fn from(session: SessionReport) -> Self {
+        Self {
+            username: session.username.to_string(),
+            connection_id: session.session_id.to_string(),
+            client_version: session.client_version.to_string(),
+            remote_address: session.peer.to_string(),
+            connection_time: session.connected_unix_ms,
+            command: session.command.to_string(),
+            last_activity: session.last_activity_unix_ms,
+            protocol: session.protocol.as_str().to_owned(),
+            active_transfers: session.transfers.into_iter().map(TransferStatus::from).collect(),
+        }
+    }
 }
 
 /// Throughput of the whole server.

@@ -125,7 +125,7 @@ mod tests {
     }
 
     /// Times of both kinds: a year below 2050, and one after it.
-    const SAMPLE: &str = include_str!("tests/certificate.pem");
+    const SAMPLE: &str = include_str!("../tests/certificate.pem");
 
     #[test]
     fn the_times_of_a_certificate_are_read() {

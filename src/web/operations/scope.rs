@@ -9,11 +9,11 @@ use actix_web::http::StatusCode;
 use crate::error::{self, Error, ErrorKind};
 use crate::model::User;
 use crate::provider::{AccountTotals, Page, Store, UserQuery};
-use crate::web::api::found;
-use crate::web::app::Services;
-use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
-use crate::web::versions::{form_version, require_form_version};
+use crate::web::error::found;
+use crate::web::operations::versions::{form_version, require_form_version};
+use crate::web::request::auth::{Admin, Right};
+use crate::web::services::Services;
 
 /// The users that one administrator may see, and what can be done with them.
 pub struct VisibleUsers<'a> {

@@ -19,9 +19,9 @@ use utoipa::ToSchema;
 
 use crate::logging;
 use crate::model::timestamp::now_unix_ms;
-use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
-use crate::web::live::BulkResult;
+use crate::web::operations::live::BulkResult;
+use crate::web::request::auth::{Admin, Right};
 
 pub use record::Progress;
 use record::Record;

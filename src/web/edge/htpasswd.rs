@@ -13,11 +13,11 @@ use actix_web::{HttpRequest, ResponseError};
 use crate::auth::VerifiedPasswords;
 use crate::auth::hash::{CostLimits, Scheme, StoredHash};
 use crate::error::{Error, Result};
-use crate::web::app::Binding;
-use crate::web::auth::BasicCredentials;
 use crate::web::edge::is_below;
 use crate::web::error::ApiError;
-use crate::web::{health, routes};
+use crate::web::request::auth::BasicCredentials;
+use crate::web::services::Binding;
+use crate::web::url;
 
 /// Lets in who is in a file (HTTP Basic, RFC 7617).
 pub struct Door {
@@ -91,7 +91,7 @@ pub async fn httpd<B: MessageBody>(
 }
 
 fn is_guarded(path: &str) -> bool {
-    !is_below(path, routes::BASE) && path != health::PATH
+    !is_below(path, url::API) && path != url::HEALTH
 }
 
 /// Who may pass, by name.

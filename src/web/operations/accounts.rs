@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 
 use crate::model::User;
 use crate::provider::{Page, UserQuery, UserSort, UserState};
-use crate::web::app::Services;
-use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
-use crate::web::scope::VisibleUsers;
+use crate::web::operations::scope::VisibleUsers;
+use crate::web::request::auth::{Admin, Right};
+use crate::web::services::Services;
 
 /// How many users of a kind are named.
 const NAMED: u32 = 5;

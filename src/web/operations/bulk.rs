@@ -7,14 +7,14 @@ use utoipa::ToSchema;
 
 use crate::model::{AdminPermission, GroupMapping, Password, User};
 use crate::provider::Page;
-use crate::web::app::Services;
-use crate::web::auth::{Admin, Right};
 use crate::web::error::ApiError;
-use crate::web::live::BulkResult;
-use crate::web::reason::Reason;
-use crate::web::scope::being_changed;
-use crate::web::tasks::{End, Progress, TaskKind};
-use crate::web::user_query::UserListQuery;
+use crate::web::operations::live::BulkResult;
+use crate::web::operations::reason::Reason;
+use crate::web::operations::scope::being_changed;
+use crate::web::operations::tasks::{End, Progress, TaskKind};
+use crate::web::operations::user_query::UserListQuery;
+use crate::web::request::auth::{Admin, Right};
+use crate::web::services::Services;
 
 /// Most users of one request.
 pub const MAX_BULK_USERS: usize = 10_000;
