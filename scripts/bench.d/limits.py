@@ -60,14 +60,18 @@ def transfer(work, server, upload, limit, kib):
         ended = [line for line in map(json.loads, lines) if line.get("sender") in ("Upload", "Download")]
     if len(ended) != 1 or ended[0]["size_bytes"] != kib << 10:
         sys.exit(f"scripts/bench: the log does not tell of the transfer: {ended}")
-    return (kib << 10) / (ended[0]["elapsed_ms"] / 1000), lead(samples, limit * 1024)
+    return (kib << 10) / (ended[0]["elapsed_ms"] / 1000), lead(samples, limit * 1024, kib << 10)
 
 
-def lead(samples, limit):
-    """How many seconds of the limit the data was ever ahead, given (time, bytes)."""
+def lead(samples, limit, size):
+    """How many seconds of the limit the data was ever ahead, given (time, bytes) of a file of
+    so many bytes."""
     if not limit or not samples:
         return 0.0
     began = next((at for at, moved in samples if moved > 0), 0)
+    # What is read has headers and padding around the data, most of it when packets are
+    # small; they would add up to a lead that there is not.
+    limit *= max(1.0, (samples[-1][1] - samples[0][1]) / size)
     behind, most = None, 0.0
     for at, moved in samples:
         if at < began + BEGINNING:
