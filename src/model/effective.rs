@@ -8,6 +8,7 @@
 use super::filesystem::FilesystemProvider;
 use super::filters::UserFilters;
 use super::group::{Group, GroupMapping, GroupUserSettings};
+use super::limits::InheritedLimits;
 use super::permissions::Permissions;
 use super::placeholders::{Placeholders, has_placeholders};
 use super::text::clean_absolute_path;
@@ -202,28 +203,12 @@ fn fill<T: Default + PartialEq>(own: &mut T, inherited: T) {
     }
 }
 
-impl User {
-    /// The group from which limits and switches are inherited.
-    pub fn primary_group(&self) -> Option<&str> {
-        let primary = self.groups.iter().filter(|group| group.kind == GroupMapping::PRIMARY);
-        primary.map(|group| group.name.as_str()).min()
-    }
-
-    /// The limits of bytes and of files with those of the primary group.
-    pub fn quota_with(&self, of_group: (i64, i64)) -> (i64, i64) {
-        let (mut size, mut files) = (self.quota_size, self.quota_files);
-        fill(&mut size, of_group.0);
-        fill(&mut files, of_group.1);
-        (size, files)
-    }
-}
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
 fn inherit_limits(user: &mut User, settings: &GroupUserSettings) {
     fill(&mut user.max_sessions, settings.max_sessions);
-    (user.quota_size, user.quota_files) =
-        user.quota_with((settings.quota_size, settings.quota_files));
+    let limits = user.limits_with(InheritedLimits::of(settings));
+    user.quota_size = limits.quota_size;
+    user.quota_files = limits.quota_files;
+    user.expiration_date = limits.expiration_date;
     fill(&mut user.upload_bandwidth, settings.upload_bandwidth);
     fill(&mut user.download_bandwidth, settings.download_bandwidth);
     // One setting in three fields: the total would replace the two others.
@@ -233,11 +218,6 @@ fn inherit_limits(user: &mut User, settings: &GroupUserSettings) {
         user.upload_data_transfer = settings.upload_data_transfer;
         user.download_data_transfer = settings.download_data_transfer;
         user.total_data_transfer = settings.total_data_transfer;
-    }
-    // Accounts of old dumps have no date of creation, and so no end either.
-    if user.expiration_date == 0 && settings.expires_in > 0 && user.created_at > 0 {
-        user.expiration_date =
-            user.created_at.saturating_add(settings.expires_in.saturating_mul(DAY_MS));
     }
 }
 

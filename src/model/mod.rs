@@ -15,6 +15,7 @@ mod filters;
 mod folder;
 pub mod glob;
 mod group;
+mod limits;
 pub mod network;
 mod password;
 mod permissions;
@@ -50,6 +51,7 @@ pub use filters::{
 };
 pub use folder::Folder;
 pub use group::{Group, GroupMapping, GroupUserSettings};
+pub use limits::{EffectiveLimits, InheritedLimits};
 pub use password::Password;
 pub use permissions::{Permission, PermissionSet, Permissions};
 pub use quota::{QuotaUsage, TransferQuotaUsage};

@@ -20,7 +20,7 @@ use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{Admin, Folder, Group, Password, Role, User};
+use crate::model::{Admin, Folder, Group, InheritedLimits, Password, Role, User};
 
 pub use query::{
     AdminQuery, AdminSort, AdminState, FolderQuery, FolderSort, FolderState, GroupQuery, GroupSort,
@@ -113,14 +113,6 @@ pub struct AccountTotals {
     pub used_size: u64,
 }
 
-/// The quota that members of a group inherit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupQuota {
-    pub name: String,
-    pub quota_size: i64,
-    pub quota_files: i64,
-}
-
 /// A user and what its settings depend on.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
@@ -140,8 +132,8 @@ pub trait Groups: Send + Sync {
     }
     /// The first names.
     fn group_names(&self, limit: u32) -> Result<Vec<String>>;
-    /// Of those of these groups that there are, in no order.
-    fn group_quotas(&self, names: &[String]) -> Result<Vec<GroupQuota>>;
+    /// Names and limits of those of these groups that there are, in no order.
+    fn group_limits(&self, names: &[String]) -> Result<Vec<(String, InheritedLimits)>>;
     /// Fails with `AlreadyExists`.
     fn add_group(&self, group: &Group) -> Result<()>;
     /// Changes the group but for its name, `id`, `created_at` and who is in it. Fails

@@ -20,9 +20,9 @@ pub enum UserState {
     /// Also those who have expired.
     Enabled,
     Disabled,
-    /// The expiration date has passed.
+    /// The expiration date has passed: the own one, or the one that the primary group gives.
     Expired,
-    /// Enabled, and the expiration date passes within the next seven days.
+    /// Enabled, and that date passes within the next seven days.
     Expiring,
     /// Enabled, and nine tenths of the quota, of bytes or of files, are used. The quota is
     /// what counts in sessions: that of the primary group where the user has none.
@@ -38,6 +38,7 @@ pub enum UserSort {
     Username,
     LastLogin,
     CreatedAt,
+    /// As for [`UserState::Expired`].
     ExpirationDate,
     UsedSize,
 }

@@ -17,14 +17,15 @@ use tokio::sync::Semaphore;
 
 use super::sql::SqlProvider;
 use super::{
-    Account, AccountTotals, AdminQuery, FolderQuery, GroupQuery, GroupQuota, Objects, Page,
-    PasswordOwner, PasswordPolicy, Provider, RestoreMode, RestoreRun, Restored, UserQuery,
+    Account, AccountTotals, AdminQuery, FolderQuery, GroupQuery, Objects, Page, PasswordOwner,
+    PasswordPolicy, Provider, RestoreMode, RestoreRun, Restored, UserQuery,
 };
 use crate::config::{DataProviderConfig, Driver, UpdateMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_ms;
 use crate::model::{
-    Admin, Effective, Folder, Group, NamingRules, Password, Rules, User, VirtualFolder, effective,
+    Admin, Effective, EffectiveLimits, Folder, Group, NamingRules, Password, Rules, User,
+    VirtualFolder, effective,
 };
 
 /// `last_login` is not written again before this much time has passed.
@@ -157,22 +158,25 @@ impl Store {
         self.run(move |provider| provider.account_totals(role.as_deref())).await
     }
 
-    /// The limits of bytes and of files that hold for these users, in their order: those
-    /// of the primary group where a user has none.
-    pub async fn quotas_of(&self, users: &[User]) -> Result<Vec<(i64, i64)>> {
+    /// The limits that hold for these users, in their order: those of the primary group
+    /// where a user has none.
+    pub async fn limits_of(&self, users: &[User]) -> Result<Vec<EffectiveLimits>> {
         let primary: Vec<Option<&str>> = users.iter().map(User::primary_group).collect();
         let names: BTreeSet<&str> = primary.iter().copied().flatten().collect();
         let mut of_groups = BTreeMap::new();
         if !names.is_empty() {
             let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-            let found = self.run(move |provider| provider.group_quotas(&names)).await?;
-            let pair = |group: GroupQuota| (group.name, (group.quota_size, group.quota_files));
-            of_groups = found.into_iter().map(pair).collect();
+            let found = self.run(move |provider| provider.group_limits(&names)).await?;
+            of_groups = found.into_iter().collect();
         }
         let of_group = |name: &Option<&str>| {
             name.and_then(|name| of_groups.get(name)).copied().unwrap_or_default()
         };
-        Ok(users.iter().zip(&primary).map(|(user, name)| user.quota_with(of_group(name))).collect())
+        Ok(users
+            .iter()
+            .zip(&primary)
+            .map(|(user, name)| user.limits_with(of_group(name)))
+            .collect())
     }
 
     /// Adds a user and returns it as stored. Fails with `InvalidInput` or

@@ -4,10 +4,8 @@ use actors::ids::AccountId;
 use actors::ports::Usage;
 
 use super::{group, member, on_every_provider, user};
-use crate::model::{Group, GroupMapping, GroupUserSettings, Role, User};
-use crate::provider::{
-    AccountTotals, GroupQuota, Page, Provider, RestoreMode, UserQuery, UserSort, UserState,
-};
+use crate::model::{Group, GroupMapping, GroupUserSettings, InheritedLimits, Role, User};
+use crate::provider::{AccountTotals, Page, Provider, RestoreMode, UserQuery, UserSort, UserState};
 
 /// Adds a user with limits and counters of size and files.
 fn add(provider: &dyn Provider, account: User, limits: (i64, i64), used: (u64, u64)) {
@@ -73,21 +71,23 @@ fn who_has_nearly_used_up_the_own_quota_or_that_of_the_primary_group_is_found() 
 }
 
 #[test]
-fn quotas_of_groups_are_those_of_their_settings() {
+fn limits_of_groups_are_those_of_their_settings() {
     on_every_provider(|provider| {
         let provider = &*provider;
         add_group(provider, "g", 1_000, 7);
         add_group(provider, "h", 0, 0);
         let names = ["g", "h", "nobody"].map(str::to_owned);
-        let mut quotas = provider.group_quotas(&names).unwrap();
-        quotas.sort_by(|a, b| a.name.cmp(&b.name));
-        let quota = |name: &str, quota_size, quota_files| GroupQuota {
-            name: name.to_owned(),
+        let settings = GroupUserSettings { expires_in: 30, ..GroupUserSettings::default() };
+        provider.update_group(&Group { user_settings: settings, ..group("h") }).unwrap();
+        let mut limits = provider.group_limits(&names).unwrap();
+        limits.sort_by(|a, b| a.0.cmp(&b.0));
+        let of = |quota_size, quota_files, expires_in| InheritedLimits {
             quota_size,
             quota_files,
+            expires_in,
         };
-        assert_eq!(quotas, [quota("g", 1_000, 7), quota("h", 0, 0)]);
-        assert_eq!(provider.group_quotas(&[]).unwrap(), []);
+        assert_eq!(limits, [("g".to_owned(), of(1_000, 7, 0)), ("h".to_owned(), of(0, 0, 30))]);
+        assert_eq!(provider.group_limits(&[]).unwrap(), []);
     });
 }
 
@@ -133,5 +133,45 @@ fn who_expires_soon_is_enabled_and_can_be_sorted_by_it() {
         };
         let (users, _) = provider.find_users(&query, Page::default(), 100 * day).unwrap();
         assert_eq!(users.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+    });
+}
+
+#[test]
+fn who_has_no_end_expires_as_the_primary_group_says() {
+    on_every_provider(|provider| {
+        let provider = &*provider;
+        let day = 24 * 60 * 60 * 1_000;
+        for (name, expires_in) in [("ten days", 10), ("no end", 0)] {
+            let settings = GroupUserSettings { expires_in, ..GroupUserSettings::default() };
+            provider.add_group(&Group { user_settings: settings, ..group(name) }).unwrap();
+        }
+        let primary = GroupMapping::PRIMARY;
+        let add = |name: &str, group: &str, kind, created_at, expiration_date| {
+            let mut user = in_group(name, group, kind);
+            (user.created_at, user.expiration_date) = (created_at, expiration_date);
+            provider.add_user(&user).unwrap();
+        };
+        let now = 100 * day;
+        add("a past", "ten days", primary, now - 10 * day, 0);
+        add("b soon", "ten days", primary, now - 5 * day, 0);
+        add("c sooner", "ten days", primary, now - 9 * day, 0);
+        add("d later", "ten days", primary, now - 2 * day, 0);
+        add("e own soon", "ten days", primary, now - 50 * day, now + 2 * day);
+        add("f own later", "ten days", primary, now - 9 * day, now + 50 * day);
+        add("g unknown age", "ten days", primary, 0, 0);
+        add("h huge", "ten days", primary, i64::MAX, 0);
+        add("i no end", "no end", primary, now - 9 * day, 0);
+        add("j secondary", "ten days", GroupMapping::SECONDARY, now - 9 * day, 0);
+        add("k member", "ten days", GroupMapping::MEMBERSHIP, now - 9 * day, 0);
+        assert_eq!(found(provider, UserState::Expired, now), ["a past"]);
+        assert_eq!(found(provider, UserState::Expiring, now), ["b soon", "c sooner", "e own soon"]);
+        let query = UserQuery {
+            state: Some(UserState::Expiring),
+            sort: UserSort::ExpirationDate,
+            ..UserQuery::default()
+        };
+        let (users, _) = provider.find_users(&query, Page::default(), now).unwrap();
+        let names: Vec<_> = users.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!(names, ["c sooner", "e own soon", "b soon"]);
     });
 }

@@ -16,10 +16,8 @@ use super::search::{contains, count, page_of, part_of_text, related_to_users, so
 use super::usage::{self, KIND_FOLDER};
 use super::{Aborted, SqlProvider, from_json, not_found, query_failed, to_json};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Group;
-use crate::provider::{
-    Change, GroupQuery, GroupQuota, GroupSort, GroupState, Groups, Page, Permit,
-};
+use crate::model::{Group, InheritedLimits};
+use crate::provider::{Change, GroupQuery, GroupSort, GroupState, Groups, Page, Permit};
 
 /// A group as it is read.
 #[derive(Queryable, Selectable)]
@@ -61,6 +59,7 @@ pub struct GroupRecord<'a> {
     /// Of the settings, once more for queries that compare it.
     quota_size: i64,
     quota_files: i64,
+    expires_in: i64,
 }
 
 impl<'a> GroupRecord<'a> {
@@ -75,6 +74,7 @@ impl<'a> GroupRecord<'a> {
             updated_at: group.updated_at,
             quota_size: group.user_settings.quota_size,
             quota_files: group.user_settings.quota_files,
+            expires_in: group.user_settings.expires_in,
         })
     }
 
@@ -193,20 +193,25 @@ impl Groups for SqlProvider {
         .map_err(|error| query_failed("groups", error))
     }
 
-    fn group_quotas(&self, names: &[String]) -> Result<Vec<GroupQuota>> {
-        let rows: Vec<(String, i64, i64)> = with_engine!(&mut self.connection()?, conn => {
+    fn group_limits(&self, names: &[String]) -> Result<Vec<(String, InheritedLimits)>> {
+        let rows: Vec<(String, (i64, i64, i64))> = with_engine!(&mut self.connection()?, conn => {
             account_groups::table
                 .filter(account_groups::name.eq_any(names))
                 .select((
                     account_groups::name,
-                    account_groups::quota_size,
-                    account_groups::quota_files,
+                    (
+                        account_groups::quota_size,
+                        account_groups::quota_files,
+                        account_groups::expires_in,
+                    ),
                 ))
                 .load(conn)
         })
-        .map_err(|error| query_failed("quotas of groups", error))?;
-        let quota = |(name, quota_size, quota_files)| GroupQuota { name, quota_size, quota_files };
-        Ok(rows.into_iter().map(quota).collect())
+        .map_err(|error| query_failed("limits of groups", error))?;
+        let limits = |(name, (quota_size, quota_files, expires_in))| {
+            (name, InheritedLimits { quota_size, quota_files, expires_in })
+        };
+        Ok(rows.into_iter().map(limits).collect())
     }
 
     fn add_group(&self, group: &Group) -> Result<()> {

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_an_older_schema_keep_the_quotas_that_members_inherit() {
+    fn groups_of_an_older_schema_keep_the_limits_that_members_inherit() {
         let mut connection = memory();
         for _ in 0..5 {
             connection.run_next_migration(SQLITE).unwrap();
@@ -194,17 +194,21 @@ mod tests {
         connection
             .batch_execute(
                 r#"INSERT INTO account_groups (name, description, user_settings, created_at, updated_at)
-                   VALUES ('a', '', '{"quota_size":9000000000,"quota_files":7}', 0, 0),
+                   VALUES ('a', '', '{"quota_size":9000000000,"quota_files":7,"expires_in":30}', 0, 0),
                           ('b', '', '{}', 0, 0)"#,
             )
             .unwrap();
         migrate_sqlite(&mut connection).unwrap();
-        let quotas: Vec<(i64, i64)> = account_groups::table
+        let limits: Vec<(i64, i64, i64)> = account_groups::table
             .order(account_groups::name)
-            .select((account_groups::quota_size, account_groups::quota_files))
+            .select((
+                account_groups::quota_size,
+                account_groups::quota_files,
+                account_groups::expires_in,
+            ))
             .load(&mut connection)
             .unwrap();
-        assert_eq!(quotas, [(9_000_000_000, 7), (0, 0)]);
+        assert_eq!(limits, [(9_000_000_000, 7, 30), (0, 0, 0)]);
     }
 
     #[test]

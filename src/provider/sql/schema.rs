@@ -94,6 +94,7 @@ diesel::table! {
         updated_at -> BigInt,
         quota_size -> BigInt,
         quota_files -> BigInt,
+        expires_in -> BigInt,
     }
 }
 

@@ -252,6 +252,23 @@ macro_rules! nearly_used_of_group {
     };
 }
 
+/// When a user expires, as `User::limits_with` has it; 0 for never. The bound keeps the sum
+/// in range, and is some 280 million years away.
+const END: &str = "(CASE WHEN users.expiration_date <> 0 \
+     OR users.created_at NOT BETWEEN 1 AND 9000000000000000000 \
+     THEN users.expiration_date \
+     ELSE COALESCE((SELECT MIN(users.created_at + account_groups.expires_in * 86400000) \
+     FROM users_groups JOIN account_groups ON account_groups.name = users_groups.group_name \
+     WHERE users_groups.username = users.username AND users_groups.kind = 1 \
+     AND account_groups.expires_in > 0), 0) END)";
+
+/// [`END`] as an expression.
+macro_rules! end {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(END)
+    };
+}
+
 /// The boxed query with the conditions of a [`UserQuery`].
 macro_rules! matching {
     ($query:expr, $wanted:expr, $part:expr, $now:expr) => {{
@@ -267,15 +284,10 @@ macro_rules! matching {
             None => query,
             Some(UserState::Enabled) => query.filter(users::status.eq(1)),
             Some(UserState::Disabled) => query.filter(users::status.ne(1)),
-            Some(UserState::Expired) => {
-                query.filter(users::expiration_date.gt(0)).filter(users::expiration_date.le($now))
-            }
+            Some(UserState::Expired) => query.filter(end!().gt(0)).filter(end!().le($now)),
             Some(UserState::Expiring) => {
                 let week = i64::saturating_add($now, WEEK_MS);
-                query
-                    .filter(users::status.eq(1))
-                    .filter(users::expiration_date.gt($now))
-                    .filter(users::expiration_date.le(week))
+                query.filter(users::status.eq(1)).filter(end!().gt($now)).filter(end!().le(week))
             }
             // Nine tenths by division, as a product could overflow.
             Some(UserState::NearQuota) => query.filter(users::status.eq(1)).filter(
@@ -405,7 +417,7 @@ impl Users for SqlProvider {
                     UserSort::Username => found,
                     UserSort::LastLogin => sorted!(found, users::last_login, page),
                     UserSort::CreatedAt => sorted!(found, users::created_at, page),
-                    UserSort::ExpirationDate => sorted!(found, users::expiration_date, page),
+                    UserSort::ExpirationDate => sorted!(found, end!(), page),
                     UserSort::UsedSize => sorted!(found, quota_usage::used_size, page),
                 };
                 let rows: Vec<(UserRow, UserCounters)> =

@@ -83,8 +83,9 @@ pub async fn list_user_quotas(
     let (page, query) = (paging.page()?, query.checked()?);
     let services = &binding.services;
     services.store_settled_usage().await;
-    let (users, total) = services.users_of(&admin).find_with_quotas(query, page.into()).await?;
-    let quotas: Vec<UserQuota> = users.into_iter().map(|(_, quota)| quota).collect();
+    let (users, total) = services.users_of(&admin).find_with_limits(query, page.into()).await?;
+    let quotas: Vec<UserQuota> =
+        users.iter().map(|(user, limits)| UserQuota::of(user, *limits)).collect();
     Ok(HttpResponse::Ok().insert_header(("X-Total-Count", total.to_string())).json(quotas))
 }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::User;
+use crate::model::{EffectiveLimits, User};
 use crate::provider::{Page, UserQuery, UserSort, UserState};
 use crate::web::error::ApiError;
 use crate::web::operations::scope::VisibleUsers;
@@ -45,7 +45,7 @@ pub struct UserQuota {
     pub used_quota_files: i64,
 }
 
-/// When a user expires.
+/// When a user expires: by its own date, or by the one that the primary group gives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UserExpiry {
     pub username: String,
@@ -63,11 +63,11 @@ pub struct Fullness {
 
 impl UserQuota {
     /// With the limits that hold.
-    pub fn of(user: &User, (quota_size, quota_files): (i64, i64)) -> Self {
+    pub fn of(user: &User, limits: EffectiveLimits) -> Self {
         Self {
             username: user.username.clone(),
-            quota_size,
-            quota_files,
+            quota_size: limits.quota_size,
+            quota_files: limits.quota_files,
             used_quota_size: user.used_quota_size,
             used_quota_files: user.used_quota_files,
         }
@@ -88,20 +88,16 @@ impl UserQuota {
 }
 
 impl VisibleUsers<'_> {
-    /// Those of them that a query finds with the quotas that hold, and how many there are
+    /// Those of them that a query finds with the limits that hold, and how many there are
     /// on all pages.
-    pub async fn find_with_quotas(
+    pub async fn find_with_limits(
         &self,
         query: UserQuery,
         page: Page,
-    ) -> Result<(Vec<(User, UserQuota)>, u64), ApiError> {
+    ) -> Result<(Vec<(User, EffectiveLimits)>, u64), ApiError> {
         let (users, total) = self.find(query, page).await?;
         let limits = self.limits_of(&users).await?;
-        let both = users.into_iter().zip(limits).map(|(user, limits)| {
-            let quota = UserQuota::of(&user, limits);
-            (user, quota)
-        });
-        Ok((both.collect(), total))
+        Ok((users.into_iter().zip(limits).collect(), total))
     }
 }
 
@@ -118,17 +114,19 @@ impl Services {
         let totals = visible.totals().await?;
         let first = |state, sort, descending| {
             let query = UserQuery { state, sort, ..UserQuery::default() };
-            visible.find_with_quotas(query, Page { offset: 0, limit: NAMED, descending })
+            visible.find_with_limits(query, Page { offset: 0, limit: NAMED, descending })
         };
         let (full, near_quota) =
             first(Some(UserState::NearQuota), UserSort::UsedSize, true).await?;
         let (soon, expiring) =
             first(Some(UserState::Expiring), UserSort::ExpirationDate, false).await?;
         let (largest, _) = first(None, UserSort::UsedSize, true).await?;
-        let quotas = |users: Vec<(User, UserQuota)>| users.into_iter().map(|(_, quota)| quota);
-        let expiry = |(user, _): (User, UserQuota)| UserExpiry {
+        let quotas = |users: Vec<(User, EffectiveLimits)>| {
+            users.into_iter().map(|(user, limits)| UserQuota::of(&user, limits))
+        };
+        let expiry = |(user, limits): (User, EffectiveLimits)| UserExpiry {
             username: user.username,
-            expiration_date: user.expiration_date,
+            expiration_date: limits.expiration_date,
         };
         Ok(UsersSummary {
             users: totals.users,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use actix_web::http::StatusCode;
 
 use crate::error::{self, Error, ErrorKind};
-use crate::model::User;
+use crate::model::{EffectiveLimits, User};
 use crate::provider::{AccountTotals, Page, Store, UserQuery};
 use crate::web::error::ApiError;
 use crate::web::error::found;
@@ -47,9 +47,9 @@ impl VisibleUsers<'_> {
         Ok(self.store.account_totals(self.role).await?)
     }
 
-    /// The limits of bytes and of files that hold for some of them, in their order.
-    pub async fn limits_of(&self, users: &[User]) -> Result<Vec<(i64, i64)>, ApiError> {
-        Ok(self.store.quotas_of(users).await?)
+    /// The limits that hold for some of them, in their order.
+    pub async fn limits_of(&self, users: &[User]) -> Result<Vec<EffectiveLimits>, ApiError> {
+        Ok(self.store.limits_of(users).await?)
     }
 
     /// One of them.

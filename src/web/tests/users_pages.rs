@@ -90,6 +90,26 @@ async fn the_list_is_searched_sorted_and_cut_into_pages_by_its_address() {
 }
 
 #[actix_web::test]
+async fn users_expire_as_their_primary_group_says() {
+    let (_server, api, mut browser) =
+        with_users(&[json!({ "username": "ann" }), json!({ "username": "ben" })]).await;
+    let group = json!({ "name": "guests", "user_settings": { "expires_in": 3 } });
+    api.post("/api/v2/groups", group).await.object(201);
+    let mut body = user(&api, "ann").await;
+    body["groups"] = json!([{ "name": "guests", "type": 1 }]);
+    api.put("/api/v2/users/ann", body).await.done(200);
+    let page = browser.get(&format!("{LIST}?status=expiring&cols=expires")).await;
+    assert_eq!(listed(&page), ["ann"]);
+    assert!(page.text.contains("by guests"), "{}", page.text);
+    assert!(browser.get(LIST).await.text.contains("1 expires within 7 days"));
+    let summary = api.get("/api/v2/summary/users").await.object(200).clone();
+    let ends = &summary["expiring_next"][0];
+    let created = user(&api, "ann").await["created_at"].as_i64().expect("a time");
+    let three_days = 3 * 24 * 60 * 60 * 1000;
+    assert_eq!(*ends, json!({ "username": "ann", "expiration_date": created + three_days }));
+}
+
+#[actix_web::test]
 async fn users_near_their_quota_are_found() {
     let users = [
         json!({ "username": "full", "quota_size": 1000 }),

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use super::conflict::{self, Clash};
 use super::tabs::{self, Tab, network, permissions, sign_in};
 use super::{effective, list, path_of};
-use crate::model::{AdminPermission, Password, User};
-use crate::web::operations::accounts::UserQuota;
+use crate::model::{AdminPermission, EffectiveLimits, Password, User};
 use crate::web::operations::scope::being_changed;
 use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
@@ -89,7 +88,7 @@ async fn show<R: Right>(
     let limits = visible.limits_of(std::slice::from_ref(user)).await?;
     let limits = limits.first().copied().unwrap_or_default();
     let content = json!({
-        "user": about(user, &path_of(&signed.request, &user.username)),
+        "user": about(user, limits, &path_of(&signed.request, &user.username)),
         "tab": tab.key(),
         "tabs": tabs,
         "labels": tabs::labels(),
@@ -108,7 +107,7 @@ async fn show<R: Right>(
         "inherited": effective::by_setting(&inherited),
         "effective": effective::facts(&inherited),
         "left_out": inherited.last().map(|stage| stage.left_out.clone()).unwrap_or_default(),
-        "quota": list::quota(user, &UserQuota::of(user, limits)),
+        "quota": list::quota(user, limits),
         "group_names": super::create::group_names(signed).await?,
         "folder_names": folder_names(signed).await?,
         "more": shown.more,
@@ -126,13 +125,13 @@ async fn show<R: Right>(
 }
 
 /// What stands above the tabs.
-fn about(user: &User, path: &str) -> Value {
+fn about(user: &User, limits: EffectiveLimits, path: &str) -> Value {
     json!({
         "username": user.username,
         "path": path,
         "description": user.description,
         "email": user.email,
-        "state": list::state(user),
+        "state": list::state(user, limits),
         "is_enabled": user.is_enabled(),
         "role": user.role,
         "groups": user.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),

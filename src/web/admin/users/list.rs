@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::timestamp::now_unix_ms;
-use crate::model::{AdminPermission, GroupMapping, User};
+use crate::model::{AdminPermission, EffectiveLimits, GroupMapping, User};
 use crate::provider::Page;
 use crate::web::admin::users::{list_path, path_of};
 use crate::web::error::ApiError;
@@ -189,10 +189,10 @@ pub async fn page(
     services.store_settled_usage().await;
     let visible = services.users_of(&signed.admin);
     let (users, total) =
-        visible.find_with_quotas(view.query().checked()?, view.page_wanted()?).await?;
+        visible.find_with_limits(view.query().checked()?, view.page_wanted()?).await?;
     let rows: Vec<Value> = users
         .iter()
-        .map(|(user, quota)| row(user, quota, path_of(&signed.request, &user.username)))
+        .map(|(user, limits)| row(user, *limits, path_of(&signed.request, &user.username)))
         .collect();
     let per = u64::from(view.per);
     let first = u64::from(view.page - 1) * per;
@@ -242,10 +242,10 @@ async fn first_line<R: Right>(signed: &Signed<R>, view: &View) -> Result<Value, 
 }
 
 /// What the list says of a user.
-fn row(user: &User, used: &UserQuota, path: String) -> Value {
+fn row(user: &User, limits: EffectiveLimits, path: String) -> Value {
     let now = now_unix_ms();
     let week = now.saturating_add(7 * 24 * 60 * 60 * 1000);
-    let expires = user.expiration_date;
+    let expires = limits.expiration_date;
     let main = user.groups.iter().filter(|group| group.kind != GroupMapping::MEMBERSHIP);
     json!({
         "username": user.username,
@@ -253,12 +253,13 @@ fn row(user: &User, used: &UserQuota, path: String) -> Value {
         "about": if user.description.is_empty() { &user.email } else { &user.description },
         "email": user.email,
         "role": user.role,
-        "state": state(user),
+        "state": state(user, limits),
         "groups": main.map(|group| group.name.as_str()).collect::<Vec<_>>().join(", "),
-        "quota": quota(user, used),
+        "quota": quota(user, limits),
         "last_login": user.last_login,
         "created_at": user.created_at,
         "expires": expires,
+        "expires_by_group": user.primary_group().filter(|_| expires != user.expiration_date),
         "expires_kind": match expires {
             0 => "never",
             at if at <= now => "past",
@@ -269,8 +270,8 @@ fn row(user: &User, used: &UserQuota, path: String) -> Value {
 }
 
 /// Whether a user can log in: kind of dot, and words.
-pub fn state(user: &User) -> Value {
-    let (kind, words) = match (user.is_enabled(), user.is_expired(now_unix_ms())) {
+pub fn state(user: &User, limits: EffectiveLimits) -> Value {
+    let (kind, words) = match (user.is_enabled(), limits.is_expired(now_unix_ms())) {
         (false, _) => ("off", "Disabled"),
         (true, true) => ("warn", "Expired"),
         (true, false) => ("", "Enabled"),
@@ -279,7 +280,8 @@ pub fn state(user: &User) -> Value {
 }
 
 /// How much of the quota that holds is used; the fuller of size and files.
-pub fn quota(user: &User, used: &UserQuota) -> Value {
+pub fn quota(user: &User, limits: EffectiveLimits) -> Value {
+    let used = UserQuota::of(user, limits);
     let at_least_0 = |value: i64| u64::try_from(value).unwrap_or(0);
     let limit = |value: i64| Some(at_least_0(value)).filter(|limit| *limit > 0);
     let fullness = used.fullness();
@@ -357,7 +359,7 @@ mod tests {
                 used_quota_files: files,
                 ..User::default()
             };
-            quota(&user, &UserQuota::of(&user, (1_000, 10)))
+            quota(&user, EffectiveLimits { quota_size: 1_000, quota_files: 10, expiration_date: 0 })
         };
         for (size, files, percent, kind) in
             [(0, 0, 0, ""), (800, 1, 80, "warn"), (10, 10, 100, "bad"), (5_000, 0, 500, "bad")]
@@ -369,7 +371,7 @@ mod tests {
         assert_eq!(shown(800, 1)["of_group"], json!("g"));
         assert_eq!(shown(10, 10)["of_group"], Value::Null);
         let unlimited = User::default();
-        let quota = quota(&unlimited, &UserQuota::of(&unlimited, (0, 0)));
+        let quota = quota(&unlimited, EffectiveLimits::default());
         assert_eq!(quota["percent"], Value::Null);
     }
 }

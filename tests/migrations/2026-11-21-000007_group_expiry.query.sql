@@ -1,0 +1,1 @@
+SELECT name, expires_in FROM account_groups ORDER BY name;
