@@ -1,6 +1,6 @@
 //! Maintenance: backups of all accounts, and the way to restoring one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use actix_web::HttpResponse;
@@ -44,8 +44,22 @@ async fn show(
     signed.page_with(status, "admin/maintenance.html", "maintenance", "Maintenance", content).await
 }
 
-/// The newest dumps directly in the backups path; none if it is not there yet.
+/// When the newest backup was written, in Unix milliseconds, if there is one.
+pub async fn newest_backup(dir: PathBuf) -> Result<Option<u64>> {
+    let listed = block(move || dumps_in(&dir)).await;
+    let listed = listed.map_err(|_| Error::internal("listing the backups was given up"))?;
+    Ok(listed?.first().map(|(written_at, ..)| *written_at))
+}
+
+/// The newest backups, as the page shows them.
 fn backups(dir: &Path) -> Result<Vec<Value>> {
+    let shown = |(at, name, bytes)| json!({ "name": name, "written_at": at, "bytes": bytes });
+    Ok(dumps_in(dir)?.into_iter().take(LISTED).map(shown).collect())
+}
+
+/// The dumps directly in the backups path, the newest first: when they were written, their
+/// names and bytes. None if the path is not there yet.
+fn dumps_in(dir: &Path) -> Result<Vec<(u64, String, u64)>> {
     let failed = |error| Error::from_io(format!("backups path {}", dir.display()), error);
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -65,9 +79,7 @@ fn backups(dir: &Path) -> Result<Vec<Value>> {
         found.push((at, name, metadata.len()));
     }
     found.sort_by(|one, other| other.cmp(one));
-    found.truncate(LISTED);
-    let shown = |(at, name, bytes)| json!({ "name": name, "written_at": at, "bytes": bytes });
-    Ok(found.into_iter().map(shown).collect())
+    Ok(found)
 }
 
 /// All accounts as a file for the browser.

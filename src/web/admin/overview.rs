@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use super::checkup::{Checkup, Problem, checkup};
 use super::connections::rate;
 use super::events;
-use crate::logging::TailFilter;
+use super::maintenance::newest_backup;
+use crate::logging::{self, TailFilter};
 use crate::model::AdminPermission;
 use crate::web::api::logs::LogLine;
 use crate::web::error::ApiError;
@@ -175,9 +176,27 @@ pub async fn page(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {
         "disks": checkup.disks,
         "largest": checkup.largest(),
         "accounts": checkup.accounts,
+        "backup": last_backup(&signed).await,
         "beginning": beginning(&signed, checkup),
     });
     signed.page("admin/overview.html", "overview", "Overview", content).await
+}
+
+/// When the accounts were last saved to the server, for who can do that; 0 for never.
+async fn last_backup(by: &Signed<Anything>) -> Option<u64> {
+    if !by.admin.may_everything() {
+        return None;
+    }
+    let services = by.services();
+    match newest_backup(services.backups_path.clone()).await {
+        Ok(at) => Some(at.unwrap_or(0)),
+        // The page for backups tells why.
+        Err(error) => {
+            let log = logging::for_sender(&services.log, "httpd");
+            slog::debug!(log, "the newest backup is not known: {}", error);
+            None
+        }
+    }
 }
 
 /// The first steps, while nobody has an account.

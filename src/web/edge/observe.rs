@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use actix_web::HttpMessage;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -23,6 +24,7 @@ pub async fn httpd<B: MessageBody>(
     // Ours, never the client's: it must not be able to write into our log.
     let id = uuid::Uuid::now_v7().simple().to_string();
     let seen = Seen::of(&request);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.call(request).await?;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
@@ -30,6 +32,10 @@ pub async fn httpd<B: MessageBody>(
     seen.record(&binding.services, "httpd", &binding.local, &id, &response);
     Ok(response)
 }
+
+/// By which the lines of a request are found in the log; its answer has it in `X-Request-Id`.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
 
 /// What is noted when a request arrives.
 pub struct Seen {

@@ -36,6 +36,9 @@ pub struct BulkUsers {
     /// For `add_group`: 1 primary, 2 secondary (default), 3 membership.
     #[serde(default)]
     pub group_type: Option<i32>,
+    /// For `set_role`: its name, empty for none.
+    #[serde(default)]
+    pub role: Option<String>,
     /// For `disconnect`: why, for the log.
     #[serde(default)]
     pub reason: Option<String>,
@@ -52,6 +55,8 @@ pub enum BulkAction {
     SetExpiration,
     AddGroup,
     RemoveGroup,
+    /// Not for administrators who have a role themselves.
+    SetRole,
 }
 
 impl BulkAction {
@@ -64,7 +69,8 @@ impl BulkAction {
             | Self::Disable
             | Self::SetExpiration
             | Self::AddGroup
-            | Self::RemoveGroup => AdminPermission::EditUsers,
+            | Self::RemoveGroup
+            | Self::SetRole => AdminPermission::EditUsers,
         }
     }
 }
@@ -75,6 +81,7 @@ enum Change {
     Expiration(i64),
     AddGroup(GroupMapping),
     RemoveGroup(String),
+    Role(String),
 }
 
 impl Change {
@@ -87,6 +94,7 @@ impl Change {
                 user.groups.push(group.clone());
             }
             Self::RemoveGroup(name) => user.groups.retain(|group| group.name != *name),
+            Self::Role(name) => user.role.clone_from(name),
         }
     }
 }
@@ -109,6 +117,10 @@ impl BulkUsers {
                 Some(Change::AddGroup(GroupMapping { name: group()?, kind }))
             }
             BulkAction::RemoveGroup => Some(Change::RemoveGroup(group()?)),
+            BulkAction::SetRole => {
+                let told = || ApiError::bad_request("role: is required, empty for none");
+                Some(Change::Role(self.role.clone().ok_or_else(told)?))
+            }
             BulkAction::Delete | BulkAction::Disconnect => None,
         })
     }
@@ -131,6 +143,8 @@ impl BulkJob {
                 format!("Add {users} to the group {}", group.name)
             }
             (Some(Change::RemoveGroup(name)), _) => format!("Remove {users} from the group {name}"),
+            (Some(Change::Role(name)), _) if name.is_empty() => format!("Take the role of {users}"),
+            (Some(Change::Role(name)), _) => format!("Give {users} the role {name}"),
             (Some(Change::Expiration(_)), _) => format!("Set the expiry of {users}"),
             (_, BulkAction::Enable) => format!("Enable {users}"),
             (_, BulkAction::Disable) => format!("Disable {users}"),
@@ -158,6 +172,9 @@ impl Services {
         request: BulkUsers,
     ) -> Result<BulkJob, ApiError> {
         admin.require(request.action.permission())?;
+        if request.action == BulkAction::SetRole && admin.role().is_some() {
+            return Err(ApiError::forbidden("role: administrators with a role cannot change it"));
+        }
         let change = request.change()?;
         let reason = Reason::checked(request.reason.as_deref())?;
         let action = request.action;

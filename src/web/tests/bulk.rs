@@ -94,6 +94,8 @@ async fn a_role_bounds_search_bulk_and_export() {
     let csv = sam.get("/api/v2/export/users").await;
     assert!(!csv.text.contains("\"ann\"") && csv.text.contains("\"cyd\""), "{}", csv.text);
 
+    let body = json!({"action": "set_role", "usernames": ["cyd"], "role": ""});
+    sam.post("/api/v2/bulk/users", body).await.refused(403);
     let body = json!({"action": "delete", "usernames": ["ann", "cyd"]});
     let answer = sam.post("/api/v2/bulk/users", body).await;
     assert_eq!(answer.object(200)[0]["status"], json!(404));
@@ -133,6 +135,11 @@ async fn many_users_are_changed_at_once_and_keep_the_rest() {
     bulk(json!({"action": "remove_group", "usernames": all, "group": "staff"})).await.object(200);
     assert_eq!(names(&root, "group=staff").await.0, Vec::<String>::new());
 
+    bulk(json!({"action": "set_role", "usernames": all, "role": "sales"})).await.object(200);
+    assert_eq!(names(&root, "role=sales").await.0, ["ann", "cyd", "dan", "eve"]);
+    bulk(json!({"action": "set_role", "usernames": all, "role": ""})).await.object(200);
+    assert_eq!(names(&root, "role=sales").await.0, ["cyd", "dan"]);
+
     let missing = bulk(json!({"action": "add_group", "usernames": ["eve"], "group": "none"})).await;
     assert_eq!(missing.object(200)[0]["status"], json!(400));
     for wrong in [
@@ -140,6 +147,7 @@ async fn many_users_are_changed_at_once_and_keep_the_rest() {
         json!({"action": "enable", "usernames": [], "query": {}}),
         json!({"action": "add_group", "usernames": []}),
         json!({"action": "set_expiration", "usernames": []}),
+        json!({"action": "set_role", "usernames": []}),
         json!({"action": "fly", "usernames": []}),
     ] {
         bulk(wrong).await.refused(400);

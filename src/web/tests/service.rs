@@ -2,7 +2,7 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
-use super::harness::{Options, Server};
+use super::harness::{Options, ROOT, ROOT_PASSWORD, Server};
 use crate::web::routes;
 
 #[actix_web::test]
@@ -50,6 +50,7 @@ async fn health_is_told_to_everybody() {
 async fn without_its_store_the_server_says_so() {
     let server = Server::with(Options { store_in_file: true, ..Options::default() }).await;
     let root = server.root().await;
+    let mut browser = server.signed_in(ROOT, ROOT_PASSWORD).await;
     assert_eq!(server.anonymous().get("/healthz").await.status, 200);
     for file in std::fs::read_dir(server.dir.path()).expect("listed") {
         let path = file.expect("an entry").path();
@@ -61,6 +62,17 @@ async fn without_its_store_the_server_says_so() {
     let answer = server.anonymous().get("/healthz").await;
     assert_eq!(answer.status, 503, "{}", answer.text);
     assert_eq!(answer.text, "the data provider does not answer", "the cause is not for everybody");
+    // A page tells by which id the log tells more.
+    let page = browser.get("/web/admin/users").await;
+    assert!((500..=503).contains(&page.status), "{}", page.text);
+    let id = page.header("X-Request-Id").to_owned();
+    assert!(!id.is_empty() && page.text.contains(&id), "{}", page.text);
+    assert!(
+        server
+            .log_lines()
+            .iter()
+            .any(|line| line["level"] == json!("error") && line["request_id"] == json!(id))
+    );
     let refused = root.get("/api/v2/status").await;
     assert!((500..=503).contains(&refused.status), "{}", refused.text);
     refused.refused(refused.status);

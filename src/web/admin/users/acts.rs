@@ -30,6 +30,7 @@ pub async fn status(
         expiration_date: None,
         group: None,
         group_type: None,
+        role: None,
         reason: None,
     };
     let results = by.services().bulk_users(&by.admin, request).await?;

@@ -33,7 +33,7 @@ struct Kind {
     told: &'static str,
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind {
         action: BulkAction::Enable,
         name: "enable",
@@ -61,6 +61,14 @@ const KINDS: [Kind; 6] = [
         verb: "Add to a group:",
         done: "added to the group",
         told: "They inherit from the group what they have not set themselves.",
+    },
+    Kind {
+        action: BulkAction::SetRole,
+        name: "role",
+        verb: "Set the role of",
+        done: "given the role",
+        told: "Admins with this role see and manage them; without a role only admins who have \
+               none do.",
     },
     Kind {
         action: BulkAction::Disconnect,
@@ -178,6 +186,7 @@ async fn ask(
         "expiration_date": form.trimmed("expiration_date"),
         "group": form.trimmed("to_group"),
         "group_type": form.trimmed("group_type"),
+        "role": form.trimmed("to_role"),
         "reason": form.trimmed("reason"),
         "back": back(&signed.request, form),
         "errors": errors,
@@ -210,6 +219,7 @@ pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
         expiration_date: None,
         group: None,
         group_type: None,
+        role: Some(form.trimmed("to_role").to_owned()),
         reason: Some(form.get("reason").to_owned()),
     };
     match kind.action {

@@ -217,6 +217,7 @@ pub async fn page(
         "may_add": may(AdminPermission::AddUsers),
         "may_edit": may(AdminPermission::EditUsers),
         "may_delete": may(AdminPermission::DelUsers),
+        "may_choose_role": signed.admin.role().is_none(),
         "may_kill": may(AdminPermission::CloseConns),
         "may_see_sessions": may(AdminPermission::ViewConns),
     });
