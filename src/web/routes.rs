@@ -47,7 +47,12 @@ routes! {
     "/connections" { get: connections::list }
     "/bulk/users" { post: bulk::users }
     "/summary/users" { get: summary::users }
-    "/export/users" { get: bulk::export_users }
+    "/export/users" { get: exports::users }
+    "/export/folders" { get: exports::folders }
+    "/export/groups" { get: exports::groups }
+    "/export/roles" { get: exports::roles }
+    "/export/admins" { get: exports::admins }
+    "/export/connections" { get: exports::connections }
     "/bulk/connections" { post: connections::bulk }
     "/tasks" { get: tasks::list }
     "/tasks/{id}" { get: tasks::get }

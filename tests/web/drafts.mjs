@@ -26,7 +26,7 @@ await story(async ({ open }) => {
   };
 
   // A click leads away in the middle of it.
-  await page.goto(`${at}/users/new`);
+  await page.goto(`${at}/new-user`);
   await page.fill("#username", "bob");
   await page.fill("#password", PASSWORD);
   await page.fill("#description", "Robert <b>of</b> Finance");
@@ -34,7 +34,7 @@ await story(async ({ open }) => {
   await page.selectOption("[name=quota_size_unit]", "GiB");
   await page.click(".segments label:has-text('Read only')");
   await page.click(".nav a:has-text('Groups')");
-  await page.goto(`${at}/users/new`);
+  await page.goto(`${at}/new-user`);
   await offer.waitFor();
   assert.match(await offer.textContent(), /^Restore what you typed at \d{1,2}[:.]\d{2}.*\? Passwords were not kept\./);
   assert.equal(await page.inputValue("#username"), "", "nothing comes back by itself");
@@ -60,7 +60,7 @@ await story(async ({ open }) => {
   await page.fill("#password", PASSWORD);
   await isKept("/tmp/sftpgo-web-bob");
   // The whole of it is still there for who leaves now.
-  await page.goto(`${at}/users/new`);
+  await page.goto(`${at}/new-user`);
   await page.click(".offer button:has-text('Restore')");
   assert.deepEqual((await shown()).slice(0, 3), ["bob", "", "Robert <b>of</b> Finance"]);
   await page.fill("#password", PASSWORD);
@@ -68,7 +68,7 @@ await story(async ({ open }) => {
   await page.waitForURL(`${at}/users/bob*`);
   assert.equal((await api("GET", "/users/bob")).quota_size, 2_684_354_560);
   assert.ok(!(await storage()).includes("draft:"), "what is saved is not kept");
-  await page.goto(`${at}/users/new`);
+  await page.goto(`${at}/new-user`);
   await nothingOffered("after it was saved");
 
   // Rows of a list: changed, removed, added.
@@ -146,7 +146,7 @@ await story(async ({ open }) => {
   assert.equal(await page.inputValue("#description"), "in vain");
 
   // Lines of a template have passwords in them.
-  await page.goto(`${at}/users/template`);
+  await page.goto(`${at}/new-users`);
   await page.fill("#lines", `zoe,${PASSWORD}`);
   await page.fill("#description", "Temps");
   await isKept("Temps");

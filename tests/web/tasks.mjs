@@ -12,7 +12,7 @@ const enabled = async () => COUNT - (await api("GET", "/summary/users")).disable
 await story(async ({ open }) => {
   const page = await open();
   await page.signIn();
-  await page.goto(`${root}/web/admin/users/bulk?action=disable&all=1`);
+  await page.goto(`${root}/web/admin/bulk/users?action=disable&all=1`);
   await page.click("button:has-text('Disable')");
   await page.waitForURL("**/tasks/*");
   const task = page.url();
@@ -42,7 +42,7 @@ await story(async ({ open }) => {
 await story(async ({ open }) => {
   const page = await open({ javaScriptEnabled: false });
   await page.signIn(admin.username, admin.password);
-  await page.goto(`${root}/web/admin/users/bulk?action=disable&all=1`);
+  await page.goto(`${root}/web/admin/bulk/users?action=disable&all=1`);
   await page.click("button:has-text('Disable')");
   await page.waitForURL("**/tasks/*");
   await page.waitForSelector(".notice:has-text('All 6,000 are done.')", { timeout: 120_000 });

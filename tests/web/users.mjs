@@ -10,7 +10,7 @@ await story(async ({ open }) => {
   await page.signIn();
 
   // A mistake keeps what was typed.
-  await page.goto(`${users}/new`);
+  await page.goto(`${root}/web/admin/new-user`);
   await page.fill("#username", "ann");
   await page.fill("#password", "a pass phrase");
   await page.fill("#home_dir", "not/absolute");

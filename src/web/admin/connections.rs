@@ -62,7 +62,7 @@ impl Wanted {
     }
 
     /// Those wanted of `seen`, which has the oldest first.
-    fn chosen<'a>(&self, seen: &[&'a ConnectionStatus]) -> Vec<&'a ConnectionStatus> {
+    pub fn chosen<'a>(&self, seen: &[&'a ConnectionStatus]) -> Vec<&'a ConnectionStatus> {
         let lower_case = self.q.trim().to_lowercase();
         let matching = seen.iter().copied().filter(|one| self.matches(one, &lower_case));
         let mut chosen: Vec<&ConnectionStatus> = matching.collect();

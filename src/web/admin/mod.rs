@@ -7,6 +7,7 @@ mod checkup;
 mod connections;
 mod event_words;
 mod events;
+mod exports;
 mod folders;
 mod goto;
 mod groups;
@@ -86,6 +87,11 @@ pub fn configure(config: &mut ServiceConfig, edge: &Edge) {
             .route("/groups/{name}", post().to(groups::save))
             .route("/groups/{name}/delete", get().to(groups::ask_delete))
             .route("/groups/{name}/delete", post().to(groups::delete))
+            .route("/export/folders", get().to(exports::folders))
+            .route("/export/groups", get().to(exports::groups))
+            .route("/export/roles", get().to(exports::roles))
+            .route("/export/admins", get().to(exports::admins))
+            .route("/export/connections", get().to(exports::sessions))
             .route("/roles", get().to(roles::list))
             .route("/new-role", get().to(roles::new))
             .route("/new-role", post().to(roles::create))

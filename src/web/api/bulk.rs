@@ -1,18 +1,16 @@
-//! Many users at once: changing, closing, exporting.
+//! Many users at once.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
-use crate::model::User;
 use crate::web::api::tasks::started;
 use crate::web::error::ApiError;
-use crate::web::operations::bulk::{BulkUsers, users_as_csv};
+use crate::web::operations::bulk::BulkUsers;
 use crate::web::operations::live::BulkResult;
 use crate::web::operations::tasks::Task;
-use crate::web::operations::user_query::UserListQuery;
-use crate::web::request::auth::{Admin, Anything, ViewUsers};
+use crate::web::request::auth::{Admin, Anything};
 use crate::web::request::body::Body;
 use crate::web::request::query::switch;
 use crate::web::response::ApiResponse;
@@ -63,57 +61,4 @@ pub async fn users(
     }
     let results = services.bulk_users(&admin, request).await?;
     Ok(HttpResponse::Ok().json(results))
-}
-
-/// The form of an export.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExportFormat {
-    #[default]
-    Csv,
-    Json,
-}
-
-/// How the users are wanted.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ExportQuery {
-    #[serde(default)]
-    #[param(inline)]
-    format: ExportFormat,
-}
-
-/// All users that a query finds, as a table or as objects.
-#[utoipa::path(
-    get,
-    path = "/api/v2/export/users",
-    tag = "bulk",
-    security(("BearerAuth" = [])),
-    params(UserListQuery, ExportQuery),
-    responses(
-        (status = 200, description = "The users", content(
-            (String = "text/csv"), ([User] = "application/json")
-        )),
-        (status = 400, description = "A parameter is wrong", body = ApiResponse),
-        (status = 401, description = "No valid token", body = ApiResponse),
-        (status = 403, description = "The permission view_users is missing", body = ApiResponse),
-    )
-)]
-pub async fn export_users(
-    admin: Admin<ViewUsers>,
-    binding: Data<Binding>,
-    query: Query<UserListQuery>,
-    export: Query<ExportQuery>,
-) -> Result<HttpResponse, ApiError> {
-    let users = binding.services.all_users(&admin, &query).await?;
-    let attachment = |name: &str| ("Content-Disposition", format!("attachment; filename={name}"));
-    Ok(match export.format {
-        ExportFormat::Csv => HttpResponse::Ok()
-            .content_type("text/csv; charset=utf-8")
-            .insert_header(attachment("users.csv"))
-            .body(users_as_csv(&users)),
-        ExportFormat::Json => {
-            HttpResponse::Ok().insert_header(attachment("users.json")).json(users)
-        }
-    })
 }

@@ -8,11 +8,11 @@ use utoipa::{IntoParams, ToSchema};
 use crate::web::error::ApiError;
 use crate::web::operations::live::{BulkResult, ConnectionStatus, Throughput};
 use crate::web::operations::reason::Reason;
-use crate::web::request::auth::{Admin, CloseConnections, ViewConnections, ViewStatus};
+use crate::web::request::auth::{Admin, CloseConnections, Right, ViewConnections, ViewStatus};
 use crate::web::request::body::Body;
 use crate::web::request::query::switch;
 use crate::web::response::{ApiResponse, ok};
-use crate::web::services::Binding;
+use crate::web::services::{Binding, Services};
 
 /// What a list may show besides.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -43,14 +43,22 @@ pub async fn list(
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let with_rates = switch("recent_rates", query.recent_rates.as_deref())?;
-    let services = &binding.services;
-    let visible = services.users_of(&admin).names().await?;
+    Ok(HttpResponse::Ok().json(list_for(&binding.services, &admin, with_rates).await?))
+}
+
+/// The sessions that `admin` may see, oldest connection first.
+pub async fn list_for<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+    with_rates: bool,
+) -> Result<Vec<ConnectionStatus>, ApiError> {
+    let visible = services.users_of(admin).names().await?;
     let mut sessions = services.sessions(&visible).await;
     if !with_rates {
         let transfers = sessions.iter_mut().flat_map(|session| &mut session.active_transfers);
         transfers.for_each(|transfer| transfer.recent_rates = None);
     }
-    Ok(HttpResponse::Ok().json(sessions))
+    Ok(sessions)
 }
 
 /// Why a connection is closed.

@@ -6,6 +6,7 @@ pub mod aliases;
 pub mod bulk;
 pub mod connections;
 pub mod dumps;
+pub mod exports;
 pub mod folders;
 pub mod groups;
 pub mod logs;

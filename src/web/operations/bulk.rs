@@ -1,4 +1,4 @@
-//! One thing done to many users, and many users as a table.
+//! One thing done to many users.
 
 use std::sync::Arc;
 
@@ -6,7 +6,6 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::model::{AdminPermission, GroupMapping, Password, User};
-use crate::provider::Page;
 use crate::web::error::ApiError;
 use crate::web::operations::live::BulkResult;
 use crate::web::operations::reason::Reason;
@@ -319,93 +318,5 @@ impl Services {
             }
         }
         Err(being_changed(username))
-    }
-
-    /// Every user that a query finds, without confidential parts.
-    ///
-    /// # Errors
-    /// 400 naming the parameter that is wrong.
-    pub async fn all_users<R: Right>(
-        &self,
-        admin: &Admin<R>,
-        query: &UserListQuery,
-    ) -> Result<Vec<User>, ApiError> {
-        let query = query.checked()?;
-        self.store_settled_usage().await;
-        let users = self.users_of(admin);
-        let mut page = Page { limit: Page::MAX_LIMIT, ..Page::default() };
-        let mut all = Vec::new();
-        loop {
-            let (found, total) = users.find(query.clone(), page).await?;
-            let is_last = found.len() < Page::MAX_LIMIT as usize;
-            all.extend(found);
-            if is_last || all.len() as u64 >= total {
-                all.iter_mut().for_each(User::hide_confidential);
-                return Ok(all);
-            }
-            page.offset += page.limit;
-        }
-    }
-}
-
-/// One line per user (RFC 4180).
-pub fn users_as_csv(users: &[User]) -> String {
-    let mut csv = String::from(
-        "username,status,email,description,role,groups,home_dir,quota_size,quota_files,\
-         used_quota_size,used_quota_files,expiration_date,last_login,created_at,updated_at\r\n",
-    );
-    for user in users {
-        let groups: Vec<&str> = user.groups.iter().map(|group| group.name.as_str()).collect();
-        let fields = [
-            csv_text(&user.username),
-            user.status.to_string(),
-            csv_text(&user.email),
-            csv_text(&user.description),
-            csv_text(&user.role),
-            csv_text(&groups.join(" ")),
-            csv_text(&user.home_dir),
-            user.quota_size.to_string(),
-            user.quota_files.to_string(),
-            user.used_quota_size.to_string(),
-            user.used_quota_files.to_string(),
-            user.expiration_date.to_string(),
-            user.last_login.to_string(),
-            user.created_at.to_string(),
-            user.updated_at.to_string(),
-        ];
-        csv.push_str(&fields.join(","));
-        csv.push_str("\r\n");
-    }
-    csv
-}
-
-/// A quoted field. What a spreadsheet would take for a formula gets an apostrophe.
-fn csv_text(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let guard = if is_formula { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_field_becomes_a_formula_or_leaves_its_quotes() {
-        let table = [
-            ("ann", "\"ann\""),
-            ("", "\"\""),
-            ("a,\"b\"\nc", "\"a,\"\"b\"\"\nc\""),
-            ("=1+1", "\"'=1+1\""),
-            ("+1", "\"'+1\""),
-            ("-1", "\"'-1\""),
-            ("@x", "\"'@x\""),
-            ("\tx", "\"'\tx\""),
-            ("\rx", "\"'\rx\""),
-            ("x=1", "\"x=1\""),
-        ];
-        for (text, want) in table {
-            assert_eq!(csv_text(text), want);
-        }
     }
 }

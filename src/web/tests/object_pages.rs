@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::browser::{Browser, token_of};
+use super::connections::uploader;
 use super::harness::{Answer, Client, ROOT, ROOT_PASSWORD, Server, eventually};
 use crate::model::Folder;
 
@@ -535,4 +536,78 @@ async fn hostile_names_are_never_markup() {
     }
     let list = browser.get("/web/admin/folders").await;
     assert!(list.text.contains("⟨U+202E⟩cod.exe") && !list.text.contains('\u{202e}'));
+}
+
+#[actix_web::test]
+async fn every_list_is_had_as_a_file() {
+    let (server, root, mut browser) = start().await;
+    for name in ["docs", "=cmd"] {
+        let folder = json!({"name": name, "mapped_path": "/srv/f", "description": "a \"b\", c"});
+        root.post("/api/v2/folders", folder).await.object(201);
+    }
+    root.post("/api/v2/groups", json!({"name": "staff"})).await.object(201);
+    root.post("/api/v2/roles", json!({"name": "sales"})).await.object(201);
+    add_user(&root, "ann", json!({"groups": [{"name": "staff", "type": 1}], "role": "sales"}))
+        .await;
+    let session = uploader(&server, "ann").await;
+    session.move_bytes(10);
+    let table = [
+        (
+            "folders?q=docs",
+            "name,mapped_path,",
+            "\"docs\",\"/srv/f\",\"a \"\"b\"\", c\",\"\",\"\",0,0,0",
+        ),
+        ("folders?q=cmd", "name,mapped_path,", "\"'=cmd\",\"/srv/f\","),
+        (
+            "groups?status=with_users",
+            "name,description,users,",
+            "\"staff\",\"\",\"ann\",\"\",\"\",",
+        ),
+        ("roles?", "name,description,users,", "\"sales\",\"\",\"ann\",\"\","),
+        ("admins?status=enabled", "username,status,", "\"root\",1,\"\",\"\",\"\",\"*\",\"\","),
+        ("connections?q=ann&sort=rate", "username,connection_id,protocol,", "\"ann\",\""),
+        (
+            "users?q=ann",
+            "username,status,",
+            "\"ann\",1,\"\",\"\",\"sales\",\"staff\",\"/srv/ann\",",
+        ),
+    ];
+    for (query, headings, line) in table {
+        for answer in [
+            browser.get(&format!("/web/admin/export/{query}&format=csv")).await,
+            root.get(&format!("/api/v2/export/{query}&format=csv")).await,
+        ] {
+            assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+            let lines: Vec<&str> = answer.text.split("\r\n").collect();
+            assert_eq!(lines.len(), 3, "{query}: {}", answer.text);
+            assert!(lines[0].starts_with(headings), "{query}: {}", answer.text);
+            assert!(lines[1].starts_with(line), "{query}: {}", answer.text);
+            assert_eq!(
+                lines[0].split(',').count(),
+                csv_cells(lines[1]),
+                "{query}: {}",
+                answer.text
+            );
+            let disposition = answer.header("Content-Disposition");
+            assert!(disposition.ends_with(".csv\""), "{disposition}");
+        }
+        let objects = root.get(&format!("/api/v2/export/{query}&format=json")).await;
+        assert_eq!(objects.object(200).as_array().map(Vec::len), Some(1), "{query}");
+    }
+    let none = browser.get("/web/admin/export/connections?q=nobody").await;
+    assert_eq!(none.text.lines().count(), 1, "the filter of the page counts");
+    let viewer = server.admin_with("viewer", &["view_status"]).await;
+    for (query, ..) in table {
+        viewer.get(&format!("/api/v2/export/{query}")).await.refused(403);
+    }
+}
+
+/// How many cells a line has.
+fn csv_cells(line: &str) -> usize {
+    let mut is_quoted = false;
+    let commas = line.chars().filter(|character| {
+        is_quoted ^= *character == '"';
+        *character == ',' && !is_quoted
+    });
+    commas.count() + 1
 }

@@ -120,7 +120,7 @@ async fn the_pages_show_tasks_and_what_came_of_them() {
         assert!(page.text.contains(part), "{part} in {}", page.text);
     }
     let cancel = format!("{path}/cancel");
-    let answer = browser.submit("/web/admin/users/new", &cancel, &[]).await;
+    let answer = browser.submit("/web/admin/new-user", &cancel, &[]).await;
     assert_eq!(answer.status, 303, "{}", answer.text);
     assert!(browser.get(&path).await.text.contains("It had ended already."));
     assert_eq!(browser.get("/web/admin/tasks/none").await.status, 404);

@@ -90,6 +90,18 @@ async fn the_list_is_searched_sorted_and_cut_into_pages_by_its_address() {
 }
 
 #[actix_web::test]
+async fn no_name_of_a_user_is_another_page() {
+    let names = ["new", "export", "bulk", "template", "new-user"];
+    let users = names.map(|name| json!({ "username": name }));
+    let (_server, _api, mut browser) = with_users(&users).await;
+    for name in names {
+        let page = browser.get(&format!("{LIST}/{name}")).await;
+        assert_eq!(page.status, 200, "{name}");
+        assert!(page.text.contains(&format!("<h1>{name}")), "{name}: {}", page.text);
+    }
+}
+
+#[actix_web::test]
 async fn users_expire_as_their_primary_group_says() {
     let (_server, api, mut browser) =
         with_users(&[json!({ "username": "ann" }), json!({ "username": "ben" })]).await;
@@ -143,7 +155,7 @@ async fn names_never_become_markup() {
     let mut pages = vec![browser.get(LIST).await, browser.get(&format!("{LIST}/other")).await];
     pages.push(browser.get(&format!("{LIST}?q=%3Cscript%3Ealert(1)%3C/script%3E")).await);
     pages.push(browser.get(&format!("{LIST}/plain?find=%3Cscript%3Ealert(1)")).await);
-    let ask = format!("{LIST}/bulk?action=delete&user=%3Cscript%3Ealert(1)");
+    let ask = "/web/admin/bulk/users?action=delete&user=%3Cscript%3Ealert(1)".to_owned();
     pages.push(browser.get(&ask).await);
     for page in &pages {
         assert_eq!(page.status, 200);
@@ -155,7 +167,7 @@ async fn names_never_become_markup() {
 #[actix_web::test]
 async fn a_new_user_is_made_and_mistakes_are_told_at_their_fields() {
     let (_server, api, mut browser) = with_users(&[json!({ "username": "taken" })]).await;
-    let new = format!("{LIST}/new");
+    let new = "/web/admin/new-user".to_owned();
     let fields = [
         ("username", "ann"),
         ("password", "a new pass phrase"),
@@ -307,7 +319,7 @@ async fn two_people_who_change_the_same_are_told() {
 async fn many_users_are_changed_after_a_question() {
     let users: Vec<Value> = (0..12).map(|n| json!({ "username": format!("user{n:02}") })).collect();
     let (_server, api, mut browser) = with_users(&users).await;
-    let bulk = format!("{LIST}/bulk");
+    let bulk = "/web/admin/bulk/users".to_owned();
     let ask = format!("{bulk}?action=disable&user=user00&user=user01");
     let question = browser.get(&ask).await;
     assert!(question.text.contains("Disable 2 users"), "{}", question.text);
@@ -350,14 +362,14 @@ async fn an_export_has_those_who_are_asked_for_and_no_formula() {
         json!({ "username": "bob", "password": "pass phrase" }),
     ];
     let (_server, _api, mut browser) = with_users(&users).await;
-    let csv = browser.get(&format!("{LIST}/export?format=csv")).await;
+    let csv = browser.get("/web/admin/export/users?format=csv").await;
     assert!(csv.header("Content-Disposition").contains("attachment"));
     assert!(csv.text.contains("\"'=HYPERLINK("), "{}", csv.text);
     assert_eq!(csv.text.lines().count(), 3);
-    let one = browser.get(&format!("{LIST}/export?format=json&user=bob")).await;
+    let one = browser.get("/web/admin/export/users?format=json&user=bob").await;
     assert_eq!(one.json.as_array().map(Vec::len), Some(1));
     assert!(!one.text.contains("\"password\""));
-    assert_eq!(browser.get(&format!("{LIST}/export?q=ann")).await.text.lines().count(), 2);
+    assert_eq!(browser.get("/web/admin/export/users?q=ann").await.text.lines().count(), 2);
 }
 
 #[actix_web::test]
@@ -376,11 +388,11 @@ async fn who_has_a_role_sees_only_its_own_users() {
     let mut browser = server.signed_in("helper", "pass phrase").await;
     assert_eq!(listed(&browser.get(LIST).await), ["norther"]);
     assert_eq!(browser.get(&format!("{LIST}/souther")).await.status, 404);
-    let export = browser.get(&format!("{LIST}/export?role=south")).await;
+    let export = browser.get("/web/admin/export/users?role=south").await;
     assert!(!export.text.contains("souther"), "{}", export.text);
-    let ask = format!("{LIST}/bulk?action=delete&user=norther");
+    let ask = "/web/admin/bulk/users?action=delete&user=norther".to_owned();
     let fields = [("action", "delete"), ("user", "souther")];
-    browser.submit(&ask, &format!("{LIST}/bulk"), &fields).await;
+    browser.submit(&ask, "/web/admin/bulk/users", &fields).await;
     assert!(browser.get(LIST).await.text.contains("0 of 1 user deleted."));
     assert_eq!(user(&api, "souther").await["username"], "souther");
     let page = browser.get(&format!("{LIST}/norther")).await;
@@ -399,17 +411,20 @@ async fn without_the_permission_there_is_no_button_and_no_act() {
     }
     let page = viewer.get(&format!("{LIST}/bob")).await;
     assert!(page.text.contains("<fieldset disabled>") && !page.text.contains("Save changes"));
-    for path in ["new", "template", "bulk?action=delete&user=bob", "bob/two-factor"] {
-        assert_eq!(viewer.get(&format!("{LIST}/{path}")).await.status, 403, "{path}");
+    for path in
+        ["new-user", "new-users", "bulk/users?action=delete&user=bob", "users/bob/two-factor"]
+    {
+        assert_eq!(viewer.get(&format!("/web/admin/{path}")).await.status, 403, "{path}");
     }
     let token = hidden(&page, "_csrf");
-    for path in ["bob", "bob/status", "new", "template", "bob/two-factor"] {
+    for path in ["users/bob", "users/bob/status", "new-user", "new-users", "users/bob/two-factor"] {
         let fields = [("_csrf", token.as_str()), ("tab", "profile"), ("status", "0")];
-        assert_eq!(viewer.post(&format!("{LIST}/{path}"), &fields).await.status, 403, "{path}");
+        let answer = viewer.post(&format!("/web/admin/{path}"), &fields).await;
+        assert_eq!(answer.status, 403, "{path}");
     }
-    for action in ["enable", "disable", "expire", "group", "kill", "delete"] {
+    for action in ["enable", "disable", "expire", "group", "role", "kill", "delete"] {
         let fields = [("_csrf", token.as_str()), ("action", action), ("user", "bob")];
-        assert_eq!(viewer.post(&format!("{LIST}/bulk"), &fields).await.status, 403, "{action}");
+        assert_eq!(viewer.post("/web/admin/bulk/users", &fields).await.status, 403, "{action}");
     }
     let mut nobody = server.signed_in("nobody", "pass phrase").await;
     assert_eq!(nobody.get(LIST).await.status, 403);
@@ -423,7 +438,7 @@ async fn without_the_permission_there_is_no_button_and_no_act() {
 #[actix_web::test]
 async fn a_template_is_shown_before_it_makes_users() {
     let (_server, api, mut browser) = with_users(&[json!({ "username": "taken" })]).await;
-    let path = format!("{LIST}/template");
+    let path = "/web/admin/new-users".to_owned();
     let lines = "ann,ann's own\r\nbob\r\ntaken,x y z\r\nann,again\r\ncid,,ssh-rsa broken\r\na/b,pw";
     let mut fields = vec![
         ("lines", lines),

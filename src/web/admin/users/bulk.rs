@@ -1,6 +1,7 @@
 //! What is done with many users at once: the question, the act, and the export.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
@@ -11,7 +12,8 @@ use crate::model::{AdminPermission, User};
 use crate::provider::Page;
 use crate::web::admin::tasks::{ended_soon, path_of as path_of_task};
 use crate::web::error::ApiError;
-use crate::web::operations::bulk::{BulkAction, BulkUsers, MAX_BULK_USERS, users_as_csv};
+use crate::web::operations::bulk::{BulkAction, BulkUsers, MAX_BULK_USERS};
+use crate::web::operations::export::{ExportQuery, file};
 use crate::web::operations::live::BulkResult;
 use crate::web::operations::tasks::{Task, TaskStatus};
 use crate::web::pages::error::{PageError, sentence};
@@ -289,6 +291,7 @@ fn outcome(kind: &Kind, names: &[String], failed: &[BulkResult]) -> (&'static st
 pub async fn export(
     signed: Signed<ViewUsers>,
     request: HttpRequest,
+    export: Query<ExportQuery>,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::parse(request.query_string().as_bytes())?;
     let mut users =
@@ -296,15 +299,7 @@ pub async fn export(
     if let (Chosen::Named(names), true) = (Chosen::of(&form), form.has("user")) {
         users.retain(|user: &User| names.binary_search(&user.username).is_ok());
     }
-    let attachment =
-        |name: &str| (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
-    Ok(match form.get("format") {
-        "json" => HttpResponse::Ok().insert_header(attachment("users.json")).json(users),
-        _ => HttpResponse::Ok()
-            .content_type("text/csv; charset=utf-8")
-            .insert_header(attachment("users.csv"))
-            .body(users_as_csv(&users)),
-    })
+    Ok(file("users", export.format, &users))
 }
 
 #[cfg(test)]
