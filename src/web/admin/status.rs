@@ -38,19 +38,24 @@ pub async fn page(signed: Signed<ViewStatus>) -> Result<HttpResponse, PageError>
 /// The kinds of algorithms with their names; those that are weak say so.
 fn algorithms(ssh: &SshServiceStatus) -> Value {
     let kinds = [
-        ("Key exchange", "kex", &ssh.kex_algorithms),
-        ("Ciphers", "cipher", &ssh.ciphers),
-        ("MACs", "mac", &ssh.macs),
-        ("Users\u{2019} keys", "public_key", &ssh.public_key_algorithms),
+        ("Key exchange", "kex", "sftpd.kex_algorithms", &ssh.kex_algorithms),
+        ("Ciphers", "cipher", "sftpd.ciphers", &ssh.ciphers),
+        ("MACs", "mac", "sftpd.macs", &ssh.macs),
+        (
+            "Users\u{2019} keys",
+            "public_key",
+            "sftpd.public_key_algorithms",
+            &ssh.public_key_algorithms,
+        ),
     ];
-    let kind = |(label, purpose, names): (&str, &str, &Vec<String>)| {
+    let kind = |(label, purpose, setting, names): (&str, &str, &str, &Vec<String>)| {
         let grade = |name: &String| {
             let is = |weak: &&WeakAlgorithm| weak.purpose == purpose && weak.name == *name;
             ssh.weak_algorithms.iter().find(is).map_or("", |weak| weak.weakness.grade)
         };
         let names: Vec<Value> =
             names.iter().map(|name| json!({ "name": name, "grade": grade(name) })).collect();
-        json!({ "label": label, "names": names })
+        json!({ "label": label, "purpose": purpose, "setting": setting, "names": names })
     };
     kinds.into_iter().map(kind).collect()
 }

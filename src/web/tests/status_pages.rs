@@ -20,6 +20,7 @@ async fn the_status_page_says_in_words_what_is_weak_and_why() {
         "RSA, 2048 bits",
         "Weak</span>",
         "<code>hmac-sha1</code> is broken: it relies on SHA-1.",
+        "Change it with <code>sftpd.macs</code>.",
         "hmac-sha1<span class=\"sr\"> (broken)</span>",
         "aes128-ctr</code>",
         "host certificates",
