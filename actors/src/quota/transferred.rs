@@ -17,10 +17,10 @@ use actix::Context;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{
-    Quota, QuotaTracker, SetMode, SetUsageError, StoreAnswer, Stored, UsageUnavailable, guarded,
-    wait_stored,
-};
+use super::inbox::StoreAnswer;
+use super::messages::{Stored, wait_stored};
+use super::tracker::guarded;
+use super::{Quota, QuotaTracker, SetMode, SetUsageError, UsageUnavailable};
 use crate::ids::{AccountId, Direction};
 use crate::mailbox::{Answer, Ask, Reply};
 use crate::ports::{Transferred, TransferredDelta};
