@@ -175,6 +175,12 @@ impl Services {
             return Err(ApiError::forbidden("role: administrators with a role cannot change it"));
         }
         let change = request.change()?;
+        if let Some(Change::Role(name)) = &change
+            && !name.is_empty()
+            && self.store.role(name).await?.is_none()
+        {
+            return Err(ApiError::bad_request(format!("role: there is no role {name:?}")));
+        }
         let reason = Reason::checked(request.reason.as_deref())?;
         let action = request.action;
         let usernames = match (request.usernames, request.query) {

@@ -148,6 +148,7 @@ async fn many_users_are_changed_at_once_and_keep_the_rest() {
         json!({"action": "add_group", "usernames": []}),
         json!({"action": "set_expiration", "usernames": []}),
         json!({"action": "set_role", "usernames": []}),
+        json!({"action": "set_role", "usernames": ["eve"], "role": "none"}),
         json!({"action": "fly", "usernames": []}),
     ] {
         bulk(wrong).await.refused(400);

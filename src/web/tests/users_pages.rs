@@ -102,6 +102,21 @@ async fn no_name_of_a_user_is_another_page() {
 }
 
 #[actix_web::test]
+async fn a_role_that_is_not_there_is_told_at_the_field() {
+    let (_server, api, mut browser) = with_users(&[json!({ "username": "ann" })]).await;
+    api.post("/api/v2/roles", json!({ "name": "sales" })).await.object(201);
+    let ask = "/web/admin/bulk/users?action=role&user=ann";
+    let fields = |role| [("action", "role"), ("user", "ann"), ("to_role", role)];
+    let refused = browser.submit(ask, "/web/admin/bulk/users", &fields("ghost")).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.text.contains("There is no role &quot;ghost&quot;."), "{}", refused.text);
+    assert!(refused.text.contains("aria-invalid"), "{}", refused.text);
+    let done = browser.submit(ask, "/web/admin/bulk/users", &fields("sales")).await;
+    assert_eq!(done.status, 303);
+    assert_eq!(user(&api, "ann").await["role"], "sales");
+}
+
+#[actix_web::test]
 async fn users_expire_as_their_primary_group_says() {
     let (_server, api, mut browser) =
         with_users(&[json!({ "username": "ann" }), json!({ "username": "ben" })]).await;

@@ -245,7 +245,11 @@ pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
         Ok(task) => task,
         Err(error) if error.status().is_client_error() => {
             let told = error.told();
-            let field = if told.starts_with("reason") { "reason" } else { "form" };
+            let (field, told) = match told.split_once(": ") {
+                Some(("reason", rest)) => ("reason", rest),
+                Some(("role", rest)) => ("to_role", rest),
+                _ => ("form", told),
+            };
             errors.add(field, sentence(told));
             return ask(by, form, StatusCode::UNPROCESSABLE_ENTITY, &errors).await;
         }
