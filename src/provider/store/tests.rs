@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Password, Permission, Permissions};
+use crate::model::{Folder, Group, Password, Permission, Permissions};
 
 /// Stands for `auth`: hashing is marking.
 struct Marker;
