@@ -56,5 +56,6 @@ pub async fn sessions(
 ) -> Result<HttpResponse, PageError> {
     let sessions = connections::list_for(by.services(), &by.admin, false).await?;
     let sessions: Vec<&ConnectionStatus> = sessions.iter().collect();
-    Ok(file("connections", export.format, &wanted.chosen(&sessions)))
+    let chosen: Vec<ConnectionStatus> = wanted.chosen(&sessions).into_iter().cloned().collect();
+    Ok(file("connections", export.format, &chosen))
 }

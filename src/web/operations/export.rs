@@ -31,21 +31,12 @@ pub struct ExportQuery {
     pub format: ExportFormat,
 }
 
+/// A column: its heading, and what an object has there.
+type Column<T> = (&'static str, fn(&T) -> Cell);
+
 /// An object that can be a line of a table.
-pub trait Tabular {
-    /// The first line.
-    const COLUMNS: &'static [&'static str];
-
-    /// The other lines: one cell for each column.
-    fn cells(&self) -> Vec<Cell>;
-}
-
-impl<T: Tabular> Tabular for &T {
-    const COLUMNS: &'static [&'static str] = T::COLUMNS;
-
-    fn cells(&self) -> Vec<Cell> {
-        (*self).cells()
-    }
+pub trait Tabular: Sized + 'static {
+    const COLUMNS: &'static [Column<Self>];
 }
 
 /// What stands in a cell.
@@ -83,170 +74,99 @@ fn number(number: impl Into<i128>) -> Cell {
 }
 
 impl Tabular for User {
-    const COLUMNS: &'static [&'static str] = &[
-        "username",
-        "status",
-        "email",
-        "description",
-        "role",
-        "groups",
-        "home_dir",
-        "quota_size",
-        "quota_files",
-        "used_quota_size",
-        "used_quota_files",
-        "expiration_date",
-        "last_login",
-        "created_at",
-        "updated_at",
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("username", |it| text(&it.username)),
+        ("status", |it| number(it.status)),
+        ("email", |it| text(&it.email)),
+        ("description", |it| text(&it.description)),
+        ("role", |it| text(&it.role)),
+        ("groups", |it| names(it.groups.iter().map(|group: &GroupMapping| &group.name))),
+        ("home_dir", |it| text(&it.home_dir)),
+        ("quota_size", |it| number(it.quota_size)),
+        ("quota_files", |it| number(it.quota_files)),
+        ("used_quota_size", |it| number(it.used_quota_size)),
+        ("used_quota_files", |it| number(it.used_quota_files)),
+        ("expiration_date", |it| number(it.expiration_date)),
+        ("last_login", |it| number(it.last_login)),
+        ("created_at", |it| number(it.created_at)),
+        ("updated_at", |it| number(it.updated_at)),
     ];
-
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            text(&self.username),
-            number(self.status),
-            text(&self.email),
-            text(&self.description),
-            text(&self.role),
-            names(self.groups.iter().map(|group: &GroupMapping| &group.name)),
-            text(&self.home_dir),
-            number(self.quota_size),
-            number(self.quota_files),
-            number(self.used_quota_size),
-            number(self.used_quota_files),
-            number(self.expiration_date),
-            number(self.last_login),
-            number(self.created_at),
-            number(self.updated_at),
-        ]
-    }
 }
 
 impl Tabular for Folder {
-    const COLUMNS: &'static [&'static str] = &[
-        "name",
-        "mapped_path",
-        "description",
-        "users",
-        "groups",
-        "used_quota_size",
-        "used_quota_files",
-        "last_quota_update",
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("name", |it| text(&it.name)),
+        ("mapped_path", |it| text(&it.mapped_path)),
+        ("description", |it| text(&it.description)),
+        ("users", |it| names(&it.users)),
+        ("groups", |it| names(&it.groups)),
+        ("used_quota_size", |it| number(it.used_quota_size)),
+        ("used_quota_files", |it| number(it.used_quota_files)),
+        ("last_quota_update", |it| number(it.last_quota_update)),
     ];
-
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            text(&self.name),
-            text(&self.mapped_path),
-            text(&self.description),
-            names(&self.users),
-            names(&self.groups),
-            number(self.used_quota_size),
-            number(self.used_quota_files),
-            number(self.last_quota_update),
-        ]
-    }
 }
 
 impl Tabular for Group {
-    const COLUMNS: &'static [&'static str] =
-        &["name", "description", "users", "admins", "virtual_folders", "created_at", "updated_at"];
-
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            text(&self.name),
-            text(&self.description),
-            names(&self.users),
-            names(&self.admins),
-            names(self.virtual_folders.iter().map(|mount| &mount.folder.name)),
-            number(self.created_at),
-            number(self.updated_at),
-        ]
-    }
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("name", |it| text(&it.name)),
+        ("description", |it| text(&it.description)),
+        ("users", |it| names(&it.users)),
+        ("admins", |it| names(&it.admins)),
+        ("virtual_folders", |it| names(it.virtual_folders.iter().map(|mount| &mount.folder.name))),
+        ("created_at", |it| number(it.created_at)),
+        ("updated_at", |it| number(it.updated_at)),
+    ];
 }
 
 impl Tabular for Role {
-    const COLUMNS: &'static [&'static str] =
-        &["name", "description", "users", "admins", "created_at", "updated_at"];
-
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            text(&self.name),
-            text(&self.description),
-            names(&self.users),
-            names(&self.admins),
-            number(self.created_at),
-            number(self.updated_at),
-        ]
-    }
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("name", |it| text(&it.name)),
+        ("description", |it| text(&it.description)),
+        ("users", |it| names(&it.users)),
+        ("admins", |it| names(&it.admins)),
+        ("created_at", |it| number(it.created_at)),
+        ("updated_at", |it| number(it.updated_at)),
+    ];
 }
 
 impl Tabular for model::Admin {
-    const COLUMNS: &'static [&'static str] = &[
-        "username",
-        "status",
-        "email",
-        "description",
-        "role",
-        "permissions",
-        "groups",
-        "last_login",
-        "created_at",
-        "updated_at",
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("username", |it| text(&it.username)),
+        ("status", |it| number(it.status)),
+        ("email", |it| text(&it.email)),
+        ("description", |it| text(&it.description)),
+        ("role", |it| text(&it.role)),
+        ("permissions", |it| names(it.permissions.iter().map(|permission| permission.as_str()))),
+        ("groups", |it| names(it.groups.iter().map(|group| &group.name))),
+        ("last_login", |it| number(it.last_login)),
+        ("created_at", |it| number(it.created_at)),
+        ("updated_at", |it| number(it.updated_at)),
     ];
-
-    fn cells(&self) -> Vec<Cell> {
-        vec![
-            text(&self.username),
-            number(self.status),
-            text(&self.email),
-            text(&self.description),
-            text(&self.role),
-            names(self.permissions.iter().map(|permission| permission.as_str())),
-            names(self.groups.iter().map(|group| &group.name)),
-            number(self.last_login),
-            number(self.created_at),
-            number(self.updated_at),
-        ]
-    }
 }
 
 impl Tabular for ConnectionStatus {
-    const COLUMNS: &'static [&'static str] = &[
-        "username",
-        "connection_id",
-        "protocol",
-        "client_version",
-        "remote_address",
-        "connection_time",
-        "last_activity",
-        "command",
-        "transfers",
-        "rate",
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("username", |it| text(&it.username)),
+        ("connection_id", |it| text(&it.connection_id)),
+        ("protocol", |it| text(&it.protocol)),
+        ("client_version", |it| text(&it.client_version)),
+        ("remote_address", |it| text(&it.remote_address)),
+        ("connection_time", |it| number(it.connection_time)),
+        ("last_activity", |it| number(it.last_activity)),
+        ("command", |it| text(&it.command)),
+        ("transfers", |it| number(u32::try_from(it.active_transfers.len()).unwrap_or(u32::MAX))),
+        ("rate", |it| {
+            number(it.active_transfers.iter().map(|transfer| transfer.rate).sum::<u64>())
+        }),
     ];
-
-    fn cells(&self) -> Vec<Cell> {
-        let rate: u64 = self.active_transfers.iter().map(|transfer| transfer.rate).sum();
-        vec![
-            text(&self.username),
-            text(&self.connection_id),
-            text(&self.protocol),
-            text(&self.client_version),
-            text(&self.remote_address),
-            number(self.connection_time),
-            number(self.last_activity),
-            text(&self.command),
-            number(u32::try_from(self.active_transfers.len()).unwrap_or(u32::MAX)),
-            number(rate),
-        ]
-    }
 }
 
 /// One line per object (RFC 4180).
 fn csv<T: Tabular>(objects: &[T]) -> String {
-    let mut csv = T::COLUMNS.join(",") + "\r\n";
+    let headings: Vec<&str> = T::COLUMNS.iter().map(|(heading, _)| *heading).collect();
+    let mut csv = headings.join(",") + "\r\n";
     for object in objects {
-        let cells: Vec<String> = object.cells().iter().map(Cell::quoted).collect();
+        let cells: Vec<String> = T::COLUMNS.iter().map(|(_, cell)| cell(object).quoted()).collect();
         csv.push_str(&cells.join(","));
         csv.push_str("\r\n");
     }
