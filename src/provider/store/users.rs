@@ -68,12 +68,7 @@ impl Store {
     /// Adds a user and returns it as stored. Fails with `InvalidInput` or
     /// `AlreadyExists`.
     pub async fn add_user(&self, mut user: User) -> Result<User> {
-        self.require_changeable_users()?;
-        user.normalise(&self.rules)?;
-        self.settle_folders(&mut user.virtual_folders)
-            .await
-            .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
-        self.prepare_user_password(&mut user).await?;
+        self.prepare_user(&mut user).await?;
         let now = now_unix_ms();
         user.created_at = now;
         user.updated_at = now;
@@ -84,6 +79,16 @@ impl Store {
             stored(provider.user(&user.username)?, "user", &user.username)
         })
         .await
+    }
+
+    /// Brings a user to the form in which it is stored.
+    async fn prepare_user(&self, user: &mut User) -> Result<()> {
+        self.require_changeable_users()?;
+        user.normalise(&self.rules)?;
+        self.settle_folders(&mut user.virtual_folders)
+            .await
+            .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
+        self.prepare_user_password(user).await
     }
 
     /// Replaces the user of this name and returns it as stored; without a new
@@ -101,12 +106,7 @@ impl Store {
         role: Option<&str>,
         permit: impl Fn(&User) -> Result<()> + Send + 'static,
     ) -> Result<User> {
-        self.require_changeable_users()?;
-        user.normalise(&self.rules)?;
-        self.settle_folders(&mut user.virtual_folders)
-            .await
-            .map_err(|error| error.wrap(format!("user {:?}", user.username)))?;
-        self.prepare_user_password(&mut user).await?;
+        self.prepare_user(&mut user).await?;
         let now = now_unix_ms();
         user.last_password_change = now;
         let role = role.map(str::to_owned);
