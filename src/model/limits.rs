@@ -40,11 +40,21 @@ pub struct EffectiveLimits {
 impl EffectiveLimits {
     /// Whether the account had ended by `now_unix_ms`.
     pub fn is_expired(&self, now_unix_ms: i64) -> bool {
-        self.expiration_date > 0 && self.expiration_date <= now_unix_ms
+        has_ended(self.expiration_date, now_unix_ms)
     }
 }
 
+/// Whether an expiration date, if there is one, had passed by `now_unix_ms`.
+fn has_ended(expiration_date: i64, now_unix_ms: i64) -> bool {
+    expiration_date > 0 && expiration_date <= now_unix_ms
+}
+
 impl User {
+    /// True if the account had ended by `now_unix_ms`.
+    pub fn is_expired(&self, now_unix_ms: i64) -> bool {
+        has_ended(self.expiration_date, now_unix_ms)
+    }
+
     /// The group from which limits and switches are inherited.
     pub fn primary_group(&self) -> Option<&str> {
         let primary = self.groups.iter().filter(|group| group.kind == GroupMapping::PRIMARY);

@@ -205,11 +205,6 @@ impl User {
         self.status == 1
     }
 
-    /// True if the account had ended by `now_unix_ms`.
-    pub fn is_expired(&self, now_unix_ms: i64) -> bool {
-        self.expiration_date > 0 && self.expiration_date <= now_unix_ms
-    }
-
     /// Whether `filters.access_time` lets the account be connected now.
     pub fn is_access_time(&self, now: DateTime<Utc>, clock: Clock) -> bool {
         access_time::is_open(&self.filters.access_time, now, clock)

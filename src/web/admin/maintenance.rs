@@ -1,12 +1,13 @@
 //! Maintenance: backups of all accounts, and the way to restoring one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Bytes, block};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::logging;
@@ -18,6 +19,7 @@ use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
 use crate::web::pages::upload::Upload;
 use crate::web::request::auth::Everything;
+use crate::web::services::Services;
 
 /// The most backups that are listed.
 const LISTED: usize = 20;
@@ -32,34 +34,34 @@ async fn show(
     status: StatusCode,
     told: &str,
 ) -> std::result::Result<HttpResponse, PageError> {
-    let dir = signed.services().backups_path.clone();
-    let (path, listed) = (dir.display().to_string(), block(move || backups(&dir)).await);
-    let listed = listed.map_err(|_| Error::internal("listing the backups was given up"))?;
+    let path = signed.services().backups_path.display().to_string();
+    let found = backups(signed.services()).await;
     let content = json!({
         "path": path,
-        "unreadable": listed.as_ref().err().map(|error| sentence(&error.to_string())),
-        "backups": listed.unwrap_or_default(),
+        "unreadable": found.as_ref().err().map(|error| sentence(&error.to_string())),
+        "backups": found.unwrap_or_default(),
         "told": told,
     });
     signed.page_with(status, "admin/maintenance.html", "maintenance", "Maintenance", content).await
 }
 
-/// When the newest backup was written, in Unix milliseconds, if there is one.
-pub async fn newest_backup(dir: PathBuf) -> Result<Option<u64>> {
-    let listed = block(move || dumps_in(&dir)).await;
-    let listed = listed.map_err(|_| Error::internal("listing the backups was given up"))?;
-    Ok(listed?.first().map(|(written_at, ..)| *written_at))
+/// A dump on the server.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Backup {
+    /// Unix milliseconds; 0 if that is not known.
+    pub written_at: u64,
+    name: String,
+    bytes: u64,
 }
 
-/// The newest backups, as the page shows them.
-fn backups(dir: &Path) -> Result<Vec<Value>> {
-    let shown = |(at, name, bytes)| json!({ "name": name, "written_at": at, "bytes": bytes });
-    Ok(dumps_in(dir)?.into_iter().take(LISTED).map(shown).collect())
+/// The newest dumps directly in the backups path, the last one first; none if it is not there yet.
+pub async fn backups(services: &Services) -> Result<Vec<Backup>> {
+    let dir = services.backups_path.clone();
+    let listed = block(move || backups_in(&dir)).await;
+    listed.map_err(|_| Error::internal("listing the backups was given up"))?
 }
 
-/// The dumps directly in the backups path, the newest first: when they were written, their
-/// names and bytes. None if the path is not there yet.
-fn dumps_in(dir: &Path) -> Result<Vec<(u64, String, u64)>> {
+fn backups_in(dir: &Path) -> Result<Vec<Backup>> {
     let failed = |error| Error::from_io(format!("backups path {}", dir.display()), error);
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -75,10 +77,11 @@ fn dumps_in(dir: &Path) -> Result<Vec<(u64, String, u64)>> {
             continue;
         }
         let written = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        let at = written.and_then(|at| u64::try_from(at.as_millis()).ok()).unwrap_or(0);
-        found.push((at, name, metadata.len()));
+        let written_at = written.and_then(|at| u64::try_from(at.as_millis()).ok()).unwrap_or(0);
+        found.push(Backup { written_at, name, bytes: metadata.len() });
     }
     found.sort_by(|one, other| other.cmp(one));
+    found.truncate(LISTED);
     Ok(found)
 }
 
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn the_newest_backups_are_listed_and_nothing_else() {
         let dir = tempfile::tempdir().expect("a directory");
-        assert_eq!(backups(&dir.path().join("missing")).expect("none"), Vec::<Value>::new());
+        assert_eq!(backups_in(&dir.path().join("missing")).expect("none"), []);
         for number in 0..LISTED + 2 {
             let path = dir.path().join(format!("{number:02}.json"));
             std::fs::write(&path, "{}").expect("written");
@@ -177,9 +180,10 @@ mod tests {
         }
         std::fs::write(dir.path().join("notes.txt"), "x").expect("written");
         std::fs::create_dir(dir.path().join("dir.json")).expect("made");
-        let found = backups(dir.path()).expect("listed");
+        let found = backups_in(dir.path()).expect("listed");
         assert_eq!(found.len(), LISTED);
-        assert_eq!(found[0], json!({"name": "21.json", "written_at": 21_000, "bytes": 2}));
-        assert!(backups(&dir.path().join("notes.txt")).is_err(), "that is no directory");
+        let newest = serde_json::to_value(&found[0]).expect("serialisable");
+        assert_eq!(newest, json!({"name": "21.json", "written_at": 21_000, "bytes": 2}));
+        assert!(backups_in(&dir.path().join("notes.txt")).is_err(), "that is no directory");
     }
 }

@@ -98,7 +98,7 @@ impl ListView {
             "q": self.q,
             "filters": self.filters,
             "hidden": hidden,
-            "here": self.query(self.sort, self.is_descending, 1),
+            "here": at(1),
             "total": total,
             "matching": listed.matching,
             "from": if listed.matching == 0 { 0 } else { first + 1 },

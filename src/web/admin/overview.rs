@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::checkup::{Checkup, Problem, checkup};
 use super::connections::rate;
 use super::events;
-use super::maintenance::newest_backup;
+use super::maintenance::backups;
 use crate::logging::{self, TailFilter};
 use crate::model::AdminPermission;
 use crate::web::api::logs::LogLine;
@@ -188,8 +188,8 @@ async fn last_backup(by: &Signed<Anything>) -> Option<u64> {
         return None;
     }
     let services = by.services();
-    match newest_backup(services.backups_path.clone()).await {
-        Ok(at) => Some(at.unwrap_or(0)),
+    match backups(services).await {
+        Ok(found) => Some(found.first().map_or(0, |newest| newest.written_at)),
         // The page for backups tells why.
         Err(error) => {
             let log = logging::for_sender(&services.log, "httpd");

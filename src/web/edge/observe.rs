@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use actix_web::HttpMessage;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest};
 
 use crate::error::Error;
 use crate::logging;
@@ -35,7 +35,14 @@ pub async fn httpd<B: MessageBody>(
 
 /// By which the lines of a request are found in the log; its answer has it in `X-Request-Id`.
 #[derive(Debug, Clone)]
-pub struct RequestId(pub String);
+pub struct RequestId(String);
+
+impl RequestId {
+    /// Of a request that came through [`httpd`].
+    pub fn of(request: &HttpRequest) -> Option<String> {
+        request.extensions().get::<Self>().map(|id| id.0.clone())
+    }
+}
 
 /// What is noted when a request arrives.
 pub struct Seen {

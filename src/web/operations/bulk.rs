@@ -99,6 +99,20 @@ impl Change {
 }
 
 impl BulkUsers {
+    /// An action that needs nothing else, for the users of these names.
+    pub fn of(action: BulkAction, usernames: Vec<String>) -> Self {
+        Self {
+            action,
+            usernames: Some(usernames),
+            query: None,
+            expiration_date: None,
+            group: None,
+            group_type: None,
+            role: None,
+            reason: None,
+        }
+    }
+
     fn change(&self) -> Result<Option<Change>, ApiError> {
         let group = || {
             let group = self.group.clone().filter(|group| !group.is_empty());

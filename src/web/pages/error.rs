@@ -6,7 +6,7 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde_json::json;
 
 use super::page;
@@ -130,9 +130,8 @@ pub async fn shown<B: MessageBody + 'static>(
             if let (Some(cause), Ok(binding)) = (cause, crate::web::services::Binding::of(&request))
             {
                 let log = crate::logging::for_sender(&binding.services.log, "httpd");
-                let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
                 slog::error!(log, "{} {} failed: {}", request.method(), request.path(), cause;
-                    "request_id" => id.unwrap_or_default());
+                    "request_id" => RequestId::of(&request).unwrap_or_default());
             }
             ServiceResponse::new(request, page).map_into_right_body()
         }
@@ -155,12 +154,11 @@ pub fn page_of(request: &HttpRequest, error: &PageError) -> HttpResponse {
     let (title, told) = error.told();
     let status = error.status_code();
     // What is not there will not be there a moment later.
-    let reference = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     let context = json!({
         "title": title,
         "told": told,
         "again": status != StatusCode::NOT_FOUND,
-        "reference": reference.filter(|_| status.is_server_error()),
+        "reference": RequestId::of(request).filter(|_| status.is_server_error()),
     });
     page::render_alone(request, "error.html", status, context)
         .unwrap_or_else(|_| HttpResponse::new(status))

@@ -23,16 +23,7 @@ pub async fn status(
         "1" => (BulkAction::Enable, "enabled"),
         _ => (BulkAction::Disable, "disabled"),
     };
-    let request = BulkUsers {
-        action,
-        usernames: Some(vec![username.clone()]),
-        query: None,
-        expiration_date: None,
-        group: None,
-        group_type: None,
-        role: None,
-        reason: None,
-    };
+    let request = BulkUsers::of(action, vec![username.clone()]);
     let results = by.services().bulk_users(&by.admin, request).await?;
     if let Some(failed) = results.iter().find(|result| result.status != 200) {
         by.leave_notice("bad", crate::web::pages::error::sentence(&failed.error));

@@ -95,14 +95,6 @@ impl Kind {
         let kind = KINDS.iter().find(|kind| kind.name == name);
         kind.ok_or_else(|| ApiError::bad_request("action: is not known"))
     }
-
-    fn permission(&self) -> AdminPermission {
-        match self.action {
-            BulkAction::Delete => AdminPermission::DelUsers,
-            BulkAction::Disconnect => AdminPermission::CloseConns,
-            _ => AdminPermission::EditUsers,
-        }
-    }
 }
 
 /// The users that a form names: those ticked, or all that its filter finds.
@@ -159,7 +151,7 @@ async fn ask(
     errors: &FieldErrors,
 ) -> Result<HttpResponse, PageError> {
     let kind = Kind::of(form)?;
-    signed.admin.require(kind.permission())?;
+    signed.admin.require(kind.action.permission())?;
     let chosen = Chosen::of(form);
     let names = chosen.names(signed).await?;
     if names.is_empty() {
@@ -207,7 +199,7 @@ fn back(request: &HttpRequest, form: &Form) -> String {
 pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
     let (by, form) = (&act.by, &act.form);
     let kind = Kind::of(form)?;
-    by.admin.require(kind.permission())?;
+    by.admin.require(kind.action.permission())?;
     let names = Chosen::of(form).names(by).await?;
     let mut errors = FieldErrors::default();
     let must_type = kind.action == BulkAction::Delete && names.len() > NAMED;
@@ -215,14 +207,9 @@ pub async fn act(act: Act<Anything>) -> Result<HttpResponse, PageError> {
         errors.add("typed", format!("Type {} to go on.", names.len()));
     }
     let mut request = BulkUsers {
-        action: kind.action,
-        usernames: Some(names.clone()),
-        query: None,
-        expiration_date: None,
-        group: None,
-        group_type: None,
         role: Some(form.trimmed("to_role").to_owned()),
         reason: Some(form.get("reason").to_owned()),
+        ..BulkUsers::of(kind.action, names.clone())
     };
     match kind.action {
         BulkAction::SetExpiration => {
