@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -238,10 +239,23 @@ impl Drop for TestServer {
     }
 }
 
-/// Ports nobody listens on now.
+/// Ports on which nobody listens, for servers that are about to start. They are below those
+/// that the system takes for outgoing connections, of which one could come in between.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    const FIRST: u16 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    [(); N].map(|()| {
+        loop {
+            // Each process begins elsewhere, so that two that test at once seldom meet.
+            let number = std::process::id().wrapping_mul(131);
+            let number = number.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+            let port = FIRST + u16::try_from(number).unwrap();
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                break port;
+            }
+        }
+    })
 }
 
 /// Polls until `condition` holds; fails the test after 20 seconds.
