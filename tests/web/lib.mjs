@@ -49,6 +49,13 @@ async function open(browser, { expected = [], bypassCSP = false, origin = root, 
     const url = new URL(request.url());
     if (url.origin !== origin && url.protocol !== "data:") wrong.push(`request to ${url.origin}`);
   });
+  // A click that leads to another page waits until that has begun, not until there is anything
+  // on it: what is read next would be of neither.
+  const click = page.click.bind(page);
+  page.click = async (...to) => {
+    await click(...to);
+    await page.waitForLoadState("load");
+  };
   page.wellBehaved = () => assert.deepEqual(wrong, [], page.url());
   page.signIn = async (username = admin.username, password = admin.password) => {
     await page.goto(`${origin}/web/admin/login`);
