@@ -1,6 +1,8 @@
 //! Groups: settings that many users share.
 
+mod fields;
 mod form;
+mod values;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -100,7 +102,7 @@ impl<'a> Shown<'a> {
             "sections": self.typed.view(self.more),
             "folder_names": folder_names(signed).await?,
             "links_users": may_view_users(signed),
-            "error_labels": self.errors.labels(form::label_of),
+            "error_labels": self.errors.labels(fields::label_of),
             "errors": self.errors,
             "told": self.told,
         });
@@ -181,7 +183,7 @@ async fn store(
             }
             Err(error) => {
                 let names: Vec<&str> =
-                    ["name"].into_iter().chain(form::fields().map(|field| field.key)).collect();
+                    ["name"].into_iter().chain(fields::fields().map(|field| field.key)).collect();
                 note_refusal(error.into(), &names, &mut shown.errors)?;
             }
         }
