@@ -15,7 +15,6 @@ use crate::model::Admin;
 use crate::model::timestamp::now_unix_secs;
 use crate::web::api::tokens::note_refusal;
 use crate::web::edge::LoginWay;
-use crate::web::edge::client_ip::Peer;
 use crate::web::error::ApiError;
 use crate::web::pages::Pages;
 use crate::web::pages::error::PageError;
@@ -27,6 +26,7 @@ use crate::web::pages::signed::{
     require_own_page, without_cookie,
 };
 use crate::web::request::auth::Anything;
+use crate::web::request::peer::Peer;
 use crate::web::services::Binding;
 use crate::web::url::segment;
 

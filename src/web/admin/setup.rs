@@ -10,11 +10,11 @@ use super::login::{AnonymousAct, AnonymousForm, sign_in};
 use crate::error::ErrorKind;
 use crate::model::{Admin, AdminPermission};
 use crate::web::api::tokens::note_refusal;
-use crate::web::edge::client_ip::Peer;
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::pages_of;
+use crate::web::request::peer::Peer;
 use crate::web::services::Binding;
 
 pub async fn page(request: HttpRequest, binding: Data<Binding>) -> Result<HttpResponse, PageError> {

@@ -9,36 +9,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::auth::one_time::{NewSecret, check_secret, recovery_codes};
-use crate::config::TotpSettings;
 use crate::error::{Error, Result};
 use crate::model::timestamp::now_unix_secs;
 use crate::model::{RecoveryCode, Secret, SecretStatus, TotpConfig, UserTotpConfig, secretbox};
 use crate::web::error::ApiError;
+use crate::web::operations::status::TotpKind;
 use crate::web::qr;
 use crate::web::request::auth::{Account, Admin, Anything, DisableSecondFactors, Everything};
 use crate::web::request::body::Body;
 use crate::web::response::{ApiResponse, ok};
 use crate::web::services::{Binding, Services};
-
-/// One configured kind of codes.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = TOTPConfig)]
-pub struct TotpKind {
-    pub name: String,
-    pub issuer: String,
-    /// `sha1`, `sha256` or `sha512`.
-    pub algo: String,
-}
-
-impl TotpKind {
-    pub fn of(settings: &TotpSettings) -> Self {
-        Self {
-            name: settings.name.clone(),
-            issuer: settings.issuer.clone(),
-            algo: settings.algo.as_str().to_owned(),
-        }
-    }
-}
 
 /// Which kind of codes is wanted.
 #[derive(Debug, Deserialize, ToSchema)]

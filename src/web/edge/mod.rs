@@ -1,6 +1,5 @@
 //! What stands between the network and the handlers of one binding.
 
-pub mod client_ip;
 pub mod cors;
 pub mod htpasswd;
 pub mod observe;
@@ -11,9 +10,9 @@ use actix_web::dev::RequestHead;
 
 use crate::config::{HttpdBinding, HttpdConfig};
 use crate::error::Result;
-use crate::web::edge::client_ip::Proxies;
 use crate::web::edge::cors::Cors;
 use crate::web::edge::security::Security;
+use crate::web::request::peer::Proxies;
 
 /// How requests of one binding are taken before a handler sees them.
 #[derive(Debug, Default)]

@@ -2,17 +2,18 @@
 
 use std::time::Instant;
 
+use actix_web::HttpMessage;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, HttpRequest};
 
 use crate::error::Error;
 use crate::logging;
-pub use crate::web::edge::client_ip::Peer;
 use crate::web::error::ApiError;
+use crate::web::request::id::RequestId;
+use crate::web::request::peer::Peer;
 use crate::web::services::{Binding, Services};
 
 /// Middleware of the API's server.
@@ -31,17 +32,6 @@ pub async fn httpd<B: MessageBody>(
     }
     seen.record(&binding.services, "httpd", &binding.local, &id, &response);
     Ok(response)
-}
-
-/// By which the lines of a request are found in the log; its answer has it in `X-Request-Id`.
-#[derive(Debug, Clone)]
-pub struct RequestId(String);
-
-impl RequestId {
-    /// Of a request that came through [`httpd`].
-    pub fn of(request: &HttpRequest) -> Option<String> {
-        request.extensions().get::<Self>().map(|id| id.0.clone())
-    }
 }
 
 /// What is noted when a request arrives.

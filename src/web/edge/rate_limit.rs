@@ -9,11 +9,11 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use crate::model::LoginProtocol;
 use crate::protocol::listener::rate_limits::OverLimit;
-use crate::web::edge::client_ip::Peer;
 use crate::web::edge::{Edge, is_below};
 use crate::web::error::ApiError;
 use crate::web::pages::error::{PageError, page_of};
 use crate::web::pages::{assets, page};
+use crate::web::request::peer::Peer;
 use crate::web::services::Binding;
 use crate::web::url;
 

@@ -15,8 +15,8 @@ use regex_lite::{Regex, RegexBuilder};
 
 use crate::config::HttpdSecurity;
 use crate::error::{Error, Result};
-use crate::web::edge::client_ip::header_name;
 use crate::web::error::ApiError;
+use crate::web::request::peer::header_name;
 use crate::web::services::Binding;
 use crate::web::url;
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::config::TotpSettings;
 use crate::model::timestamp::now_unix_ms;
 use crate::protocol::listener::rate_limits::RateLimits;
-use crate::web::api::second_factor::TotpKind;
 use crate::web::facts::SshServiceStatus;
 use crate::web::health;
 use crate::web::listen::tls::Certificate;
@@ -131,6 +131,26 @@ pub struct Activity {
 pub struct MfaStatus {
     pub is_active: bool,
     pub totp_configs: Vec<TotpKind>,
+}
+
+/// One configured kind of codes.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = TOTPConfig)]
+pub struct TotpKind {
+    pub name: String,
+    pub issuer: String,
+    /// `sha1`, `sha256` or `sha512`.
+    pub algo: String,
+}
+
+impl TotpKind {
+    pub fn of(settings: &TotpSettings) -> Self {
+        Self {
+            name: settings.name.clone(),
+            issuer: settings.issuer.clone(),
+            algo: settings.algo.as_str().to_owned(),
+        }
+    }
 }
 
 /// The store of accounts.

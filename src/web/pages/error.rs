@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::page;
 use crate::error::Error;
-use crate::web::edge::observe::RequestId;
 use crate::web::error::ApiError;
+use crate::web::request::id::RequestId;
 use crate::web::url::segment;
 
 /// Why there is no page.

@@ -18,9 +18,9 @@ use super::Pages;
 use super::error::PageError;
 use super::form::Form;
 use super::sessions::{Session, Stage};
-use crate::web::edge::client_ip::Peer;
 use crate::web::error::ApiError;
 use crate::web::request::auth::{Admin, Right};
+use crate::web::request::peer::Peer;
 use crate::web::services::{Binding, Services};
 
 /// The field of every form with the token of the session.

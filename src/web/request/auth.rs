@@ -18,8 +18,8 @@ use base64::Engine;
 use crate::auth::{LoginContext, LoginFailure};
 use crate::model::{self, AdminPermission, LoginMethod, LoginProtocol};
 use crate::provider::Store;
-use crate::web::edge::observe::Peer;
 use crate::web::error::ApiError;
+use crate::web::request::peer::Peer;
 use crate::web::request::token::{Audience, Claims};
 use crate::web::services::Binding;
 
