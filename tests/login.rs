@@ -101,12 +101,14 @@ fn sessions_beyond_the_accounts_limit_are_refused() {
 
 /// How many of `guesses` on one connection the server looked at, and how long that took.
 fn guess(tries: &str, guesses: &str) -> (usize, Duration) {
-    let server = TestServer::with(&[("SFTPD__MAX_AUTH_TRIES", tries)]);
+    let mut server = TestServer::with(&[("SFTPD__MAX_AUTH_TRIES", tries)]);
     server.add_key_user("alice");
     let started = Instant::now();
     let out = server.python_client("guess.py", "alice", [guesses]).unwrap();
     let took = started.elapsed();
     assert!(out.status.success(), "{}", text(&out));
+    // The log is whole only then.
+    server.stop();
     let looked_at = server
         .log()
         .into_iter()
