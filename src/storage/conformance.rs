@@ -62,6 +62,7 @@ pub fn new_file(atomic: Atomicity) -> WriteMode {
         append: false,
         read: false,
         atomic,
+        replace_link: false,
         mode: 0o640,
         owner: None,
     }
@@ -548,6 +549,19 @@ async fn links_lead_to_files_beneath_the_root_only(storage: &dyn Storage) {
     let handle =
         storage.open_write(&path("links/dangling"), new_file(Atomicity::Direct)).await.unwrap();
     handle.abort(Partial::Discard).await.unwrap();
+    assert_eq!(kind_of(storage.stat(&path("links/dir/later")).await), ErrorKind::NotFound);
+    // Unless the link itself shall go: then what it names stays as it is.
+    for (name, text) in [("links/winding", b"new"), ("links/dangling", b"too")] {
+        let how = WriteMode { replace_link: true, ..new_file(Atomicity::Atomic) };
+        let handle = storage.open_write(&path(name), how).await.unwrap();
+        write(&*handle, 0, text).await.unwrap();
+        let ended = handle.commit().await.unwrap();
+        assert_eq!(ended.replaced.map(|link| link.kind), Some(FileKind::Symlink), "{name}");
+        assert_eq!(storage.lstat(&path(name)).await.unwrap().kind, FileKind::File, "{name}");
+        assert_eq!(get(storage, name).await.unwrap(), text);
+        storage.remove_file(&path(name)).await.unwrap();
+    }
+    assert_eq!(get(storage, "links/dir/a").await.unwrap(), b"written 1");
     assert_eq!(kind_of(storage.stat(&path("links/dir/later")).await), ErrorKind::NotFound);
     // Removing and renaming act on the link.
     storage.rename(&path("links/good"), &path("links/renamed"), REPLACE).await.unwrap();

@@ -569,7 +569,7 @@ fn open_temporary(
     cancelled: &AtomicBool,
 ) -> Result<OpenedFile, Errno> {
     // An exclusive creation must not see through a link: the link exists.
-    let place = if how.create && how.exclusive {
+    let place = if how.replace_link || how.create && how.exclusive {
         root.place(path)?
     } else {
         root.place_behind_links(path)?

@@ -124,6 +124,9 @@ pub struct WriteMode {
     pub read: bool,
     /// Where the bytes go until `commit` (`common.upload_mode`).
     pub atomic: Atomicity,
+    /// With an atomic upload: a link that has the name is replaced, as by a rename,
+    /// instead of being followed to the file that is then written.
+    pub replace_link: bool,
     /// Exact mode of a new file: the caller has applied its umask, and the
     /// umask of the process does not matter. A replaced file keeps its own.
     pub mode: u32,

@@ -25,7 +25,7 @@ impl Session {
         to: &VirtualPath,
         kinds: Kinds,
     ) -> Result<()> {
-        let work = self.examine(from, to).await?;
+        let work = self.examine(from, to, Purpose::Move).await?;
         // Looked up again, and from here on it must stay what it is.
         if !kinds.has(work.found.kind) {
             let context = format!("{from} may not be renamed to {to}");
@@ -35,7 +35,7 @@ impl Session {
             // As the system does it with two names of one file: nothing.
             return Ok(());
         }
-        self.relocate(work, Purpose::Move).await.map(drop)
+        self.relocate(work).await.map(drop)
     }
 
     /// False where that is not possible, and then nothing was done.
@@ -110,7 +110,11 @@ async fn rename_counted(
     };
     let lease = match &target.mount.quota {
         Some(owner) if !moving.is_zero() => {
-            let (bytes, files) = (moving.bytes.unsigned_abs(), moving.files.unsigned_abs());
+            let replaced = target.mount.storage.lstat(&target.path).await;
+            // Instead of another file there is none more.
+            let is_file = replaced.is_ok_and(|replaced| replaced.kind == FileKind::File);
+            let files = moving.files.unsigned_abs().saturating_sub(u64::from(is_file));
+            let bytes = moving.bytes.unsigned_abs();
             Some(origin.reserve_room(owner, bytes, files).await?)
         }
         Some(_) | None => None,

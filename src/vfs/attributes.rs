@@ -23,9 +23,8 @@ impl Session {
     pub async fn set_attributes(&self, path: &VirtualPath, wanted: SetAttributes) -> Result<()> {
         let started = Instant::now();
         self.origin.require_alive()?;
-        if let Some(size) = wanted.size {
+        if wanted.size.is_some() {
             self.decide(Operation::Truncate(path))?;
-            self.origin.limits.check_file_size(size)?;
         }
         decide_but_size(&self.origin, path, &wanted)?;
         if wanted.mode.is_some() || wanted.owner.is_some() {
@@ -40,7 +39,16 @@ impl Session {
             None => {
                 place.mount.storage.set_attributes(&place.path, wanted).await?;
             }
-            Some(size) => self.set_with_size(&place, wanted, size).await?,
+            Some(size) => {
+                if let Err(too_large) = self.origin.limits.check_file_size(size) {
+                    // Larger than it may be made, but it is made smaller.
+                    let found = place.mount.storage.stat(&place.path).await?;
+                    if size > found.size {
+                        return Err(too_large);
+                    }
+                }
+                self.set_with_size(&place, wanted, size).await?;
+            }
         }
         changed(&self.origin, started, path, &place, &wanted).await;
         Ok(())

@@ -26,12 +26,12 @@ impl Session {
         let started = Instant::now();
         self.origin.require_alive()?;
         self.decide(Operation::Copy(from, to))?;
-        let work = self.examine(from, to).await?;
+        let work = self.examine(from, to, Purpose::Copy).await?;
         if work.is_same {
             return Err(Error::invalid(format!("{from} and {to} are the same file")));
         }
         let (source, target) = (work.source.clone(), work.target.clone());
-        let copied = self.relocate(work, Purpose::Copy).await?;
+        let copied = self.relocate(work).await?;
         let command = Command::new(logging::Operation::Copy, started, from, &source);
         self.origin
             .command_done(Command {

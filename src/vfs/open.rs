@@ -13,14 +13,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Backend;
 use crate::model::{User, VirtualFolder};
 use crate::paths::VirtualPath;
-use crate::storage::FileTime;
 use crate::storage::local::{LocalStorage, OnDemand};
+use crate::storage::{FileTime, Storage};
 
 /// Mode and owner of directories that a login makes.
 type NewDirectory = (u32, Option<(u32, u32)>);
 
-/// Finds everything that is mounted for the account. Only the home must be there: a
-/// folder that is not costs the operations in it, and a line in the log.
+/// Finds everything that is mounted for the account. What is not there costs the
+/// operations in it, and a line in the log; without a home and without folders there is
+/// nothing to open.
 pub(super) async fn open_mounts(
     context: &SessionContext,
     patterns: &Arc<Patterns>,
@@ -29,15 +30,10 @@ pub(super) async fn open_mounts(
     let options = services.options();
     let create: Option<NewDirectory> = (!user.filters.disable_fs_checks)
         .then(|| (0o777 & !options.umask, owner_of_new_files(user)));
-    let home = LocalStorage::open_offloaded(
-        PathBuf::from(&user.home_dir),
-        options.temp_path.clone(),
-        create,
-    )
-    .await?;
+    let home = open_home(context, create).await?;
     let home = Mount {
         at: VirtualPath::root(),
-        storage: screen(Arc::new(home), &VirtualPath::root(), patterns)?,
+        storage: screen(home, &VirtualPath::root(), patterns)?,
         backend: Backend::Local,
         quota: QuotaOwner::of_home(user, options.track_quota),
     };
@@ -50,6 +46,26 @@ pub(super) async fn open_mounts(
         create_parents(context, &mounts, new).await;
     }
     Ok(mounts)
+}
+
+/// The home. Who has folders can use them without it: then what is in it fails, one
+/// operation at a time.
+async fn open_home(
+    context: &SessionContext,
+    create: Option<NewDirectory>,
+) -> Result<Arc<dyn Storage>> {
+    let SessionContext { user, services, .. } = context;
+    let temp_path = &services.options().temp_path;
+    let root = PathBuf::from(&user.home_dir);
+    match LocalStorage::open_offloaded(root.clone(), temp_path.clone(), create).await {
+        Ok(home) => Ok(Arc::new(home)),
+        Err(error) if user.virtual_folders.is_empty() => Err(error),
+        Err(error) => {
+            let username = &user.username;
+            slog::warn!(services.logger, "home of user {username} cannot be used: {error}");
+            Ok(Arc::new(OnDemand::new(root, temp_path.clone())))
+        }
+    }
 }
 
 /// The account's folders; nothing on a disk is looked at.

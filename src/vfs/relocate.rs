@@ -47,7 +47,8 @@ pub(super) struct Relocation {
     pub(super) target: Resolved,
     /// What the source is: a file or a directory.
     pub(super) found: Metadata,
-    /// The file that will be replaced.
+    pub(super) purpose: Purpose,
+    /// The file, or with a move the link, that will be replaced.
     replaces: Option<Metadata>,
     /// Both names lead to one file.
     pub(super) is_same: bool,
@@ -69,13 +70,19 @@ impl Relocation {
 }
 
 impl Session {
-    /// Looks at what is to be copied or moved and at what is in its way.
+    /// Looks at what is to be copied or moved and at what is in its way: a copy is written
+    /// through a link, as an upload is; a move takes its place, as a rename does.
     ///
     /// # Errors
     /// `IsADirectory` and `NotADirectory` when one cannot take the other's place,
     /// `Unsupported` for links and special files, `PermissionDenied` when a file is
     /// there that may not be replaced.
-    pub(super) async fn examine(&self, from: &VirtualPath, to: &VirtualPath) -> Result<Relocation> {
+    pub(super) async fn examine(
+        &self,
+        from: &VirtualPath,
+        to: &VirtualPath,
+        purpose: Purpose,
+    ) -> Result<Relocation> {
         let (source, target) = (self.mounts.resolve(from), self.mounts.resolve(to));
         let found = if self.mounts.is_fixed(from) {
             self.mounts.fixed_metadata(from).await
@@ -83,8 +90,7 @@ impl Session {
             source.mount.storage.lstat(&source.path).await?
         };
         let existing = match target.mount.storage.lstat(&target.path).await {
-            // It is written through, as by an upload.
-            Ok(link) if link.kind == FileKind::Symlink => {
+            Ok(link) if link.kind == FileKind::Symlink && purpose == Purpose::Copy => {
                 Some(target.mount.storage.stat(&target.path).await.unwrap_or(link))
             }
             Ok(existing) => Some(existing),
@@ -114,12 +120,13 @@ impl Session {
             self.decide(Operation::ReplaceByRename(to))?;
         }
         let (from, to) = (from.clone(), to.clone());
-        Ok(Relocation { from, to, source, target, found, replaces: existing, is_same })
+        let replaces = existing;
+        Ok(Relocation { from, to, source, target, found, purpose, replaces, is_same })
     }
 
     /// Copies, and for a move clears the source; gives the copied bytes. Decides
     /// about each object of a copied tree, since there may be rules inside it.
-    pub(super) async fn relocate(&self, work: Relocation, purpose: Purpose) -> Result<u64> {
+    pub(super) async fn relocate(&self, work: Relocation) -> Result<u64> {
         let meter = Meter::new();
         let spec = TransferSpec {
             direction: Direction::Upload,
@@ -134,7 +141,6 @@ impl Session {
             origin: self.origin.clone(),
             mounts: self.mounts.clone(),
             work: work.clone(),
-            purpose,
             is_made: false,
             keeps_times: true,
             failure: None,
@@ -148,7 +154,6 @@ impl Session {
             let mut copying = Copying {
                 session: &session,
                 work: &work,
-                purpose,
                 meter,
                 caller_has_left,
                 ending: Some((transfer, Box::new(end))),
@@ -187,7 +192,6 @@ fn fail_into_itself<T>(from: &VirtualPath) -> Result<T> {
 struct Copying<'s> {
     session: &'s Session,
     work: &'s Relocation,
-    purpose: Purpose,
     meter: Meter,
     caller_has_left: CancellationToken,
     /// Taken by the end.
@@ -286,7 +290,7 @@ impl Copying<'_> {
         let from = work.source_at(at);
         self.decide(&from, &work.target_at(at))?;
         let (source, target) = (session.mounts.resolve(&from), work.target_place(at));
-        if self.purpose == Purpose::Move && session.origin.is_open(&source, found) {
+        if work.purpose == Purpose::Move && session.origin.is_open(&source, found) {
             if !at.is_root() {
                 // Its upload would go on in a file that is gone.
                 return Ok(());
@@ -296,15 +300,16 @@ impl Copying<'_> {
         }
         let reader = source.mount.storage.open_read(&source.path).await?;
         let size = reader.metadata().await?.size;
-        if self.purpose == Purpose::Copy {
+        if work.purpose == Purpose::Copy {
             // What is moved was there before, however large it is.
             session.origin.limits.check_file_size(size)?;
         }
         // What moves within one quota needs no room.
-        let pays = self.purpose == Purpose::Copy || !work.source.has_same_owner(&target);
+        let pays = work.purpose == Purpose::Copy || !work.source.has_same_owner(&target);
         let lease = match &target.mount.quota {
             Some(owner) if pays => {
-                let files = u64::from(replaces.is_none());
+                let is_new = replaces.is_none_or(|replaced| replaced.kind != FileKind::File);
+                let files = u64::from(is_new);
                 Some(session.origin.reserve_room(owner, size, files).await?)
             }
             Some(_) | None => None,
@@ -316,6 +321,7 @@ impl Copying<'_> {
             append: false,
             read: false,
             atomic: Atomicity::Atomic,
+            replace_link: work.purpose == Purpose::Move,
             mode: found.mode & 0o777,
             owner: session.owner_of_new(),
         };
@@ -393,7 +399,7 @@ impl Copying<'_> {
 
     /// A move was decided as a whole.
     fn decide(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
-        match self.purpose {
+        match self.work.purpose {
             Purpose::Copy => self.session.decide(Operation::Copy(from, to)),
             Purpose::Move => Ok(()),
         }
@@ -434,7 +440,6 @@ struct RelocationEnd {
     origin: Arc<Origin>,
     mounts: Arc<Mounts>,
     work: Relocation,
-    purpose: Purpose,
     /// There is something at the target that was not there before.
     is_made: bool,
     /// The copies have the times of their sources.
@@ -449,7 +454,7 @@ impl TransferEnd for RelocationEnd {
             self.undo().await;
             return Err(failure.into());
         }
-        match self.purpose {
+        match self.work.purpose {
             Purpose::Copy => Ok(()),
             Purpose::Move => self.clear_source().await.map_err(BoxError::from),
         }
@@ -577,7 +582,7 @@ impl RelocationEnd {
         let Relocation { source, from, .. } = &self.work;
         let place = Resolved { mount: source.mount.clone(), path: source.path.below(at) };
         let copy = self.work.target_place(at);
-        let copied = copy.mount.storage.stat(&copy.path).await;
+        let copied = copy.mount.storage.lstat(&copy.path).await;
         // From here on nobody replaces or opens what is looked at.
         let turn = self.origin.services.ledger.turns(&[&place]).await;
         let found = place.mount.storage.lstat(&place.path).await?;

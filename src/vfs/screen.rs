@@ -111,7 +111,7 @@ impl Storage for Screened {
 
     async fn open_write(&self, path: &StoragePath, how: WriteMode) -> Result<Arc<dyn WriteHandle>> {
         // An exclusive creation must not see through a link: the link exists.
-        let follow = !(how.create && how.exclusive);
+        let follow = !(how.replace_link || how.create && how.exclusive);
         self.inner.open_write(&self.pass(ALLOWED_FILE, path, follow).await?, how).await
     }
 

@@ -1074,6 +1074,15 @@ fn no_upload_makes_a_file_larger_than_the_largest() {
             client.set_attributes(&path("/fits"), size(100)).await.unwrap();
             let grown = client.set_attributes(&path("/fits"), size(101)).await;
             assert_eq!(kind(grown), ErrorKind::QuotaExceeded);
+            // One that was larger before may shrink, and not grow again.
+            std::fs::write(world.home().join("old"), [1; 500]).unwrap();
+            client.set_attributes(&path("/old"), size(300)).await.unwrap();
+            let grown = client.set_attributes(&path("/old"), size(301)).await;
+            assert_eq!(kind(grown), ErrorKind::QuotaExceeded);
+            let open = client.begin_upload(&path("/old"), RESUME).await.unwrap();
+            open.set_attributes(size(200)).await.unwrap();
+            assert_eq!(kind(open.set_attributes(size(201)).await), ErrorKind::QuotaExceeded);
+            drop(open);
             let open = client.begin_upload(&path("/fits"), RESUME).await.unwrap();
             assert_eq!(kind(open.set_attributes(size(101)).await), ErrorKind::QuotaExceeded);
             drop(open);

@@ -105,6 +105,7 @@ impl Session {
             append: options.append,
             read: options.read,
             atomic,
+            replace_link: false,
             mode: self.mode_of_new(path, 0o666, options.mode),
             owner: self.owner_of_new(),
         };
@@ -386,7 +387,11 @@ impl Upload {
 
     /// Pays for a file that is made `size` bytes long.
     pub(super) async fn pay_up_to(&self, size: u64) -> Result<()> {
-        self.running.origin.limits.check_file_size(size)?;
+        if let Err(too_large) = self.running.origin.limits.check_file_size(size)
+            && size > self.handle.metadata().await?.size
+        {
+            return Err(too_large);
+        }
         match self.limited_lease() {
             None => Ok(()),
             Some(lease) => self.pay(lease, size, None).await,

@@ -57,6 +57,7 @@ pub(super) fn create(
     let old = existing(&place)?;
     match &old {
         Some(_) if how.create && how.exclusive => return Err(Errno::EXIST),
+        Some(stat) if how.replace_link && is_link(stat) => {}
         Some(stat) => require_regular(stat)?,
         None if !how.create => return Err(Errno::NOENT),
         None => {}
@@ -67,7 +68,9 @@ pub(super) fn create(
         Some(other) => (rustix::io::fcntl_dupfd_cloexec(other, 0)?, Some(target_directory)),
         None => (target_directory, None),
     };
-    let continues = old.is_some() && !how.truncate;
+    // A link has no content to continue with, and no mode of its own.
+    let rewritten = old.as_ref().filter(|stat| !is_link(stat));
+    let continues = rewritten.is_some() && !how.truncate;
     let access = if how.read || continues { OFlags::RDWR } else { OFlags::WRONLY };
     let (file, name) = create_unique(&directory, &target_name, access)?;
     let must_copy = match &elsewhere {
@@ -76,7 +79,7 @@ pub(super) fn create(
     };
     let temporary = Temporary { directory, name, elsewhere, must_copy, target_name };
     let prepare = || {
-        let (owner, mode) = match &old {
+        let (owner, mode) = match rewritten {
             Some(stat) => (Some((stat.st_uid, stat.st_gid)), attributes::mode_of_rewritten(stat)),
             None => (how.owner, how.mode),
         };
@@ -103,6 +106,10 @@ pub(super) fn create(
     }
     let replaces = old.as_ref().map(attributes::metadata);
     Ok(Created { file, temporary, replaces })
+}
+
+fn is_link(stat: &Stat) -> bool {
+    attributes::kind(stat.st_mode) == FileKind::Symlink
 }
 
 fn existing(place: &Place<'_>) -> Result<Option<Stat>, Errno> {

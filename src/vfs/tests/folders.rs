@@ -172,6 +172,32 @@ fn what_no_disk_has_is_shown_all_the_same_and_works_once_it_is_there() {
 }
 
 #[test]
+fn a_home_that_cannot_be_used_does_not_keep_its_user_from_the_folders() {
+    run(async {
+        for at in ["/", "/one"] {
+            for checks in [true, false] {
+                let world = World::new(options());
+                std::fs::write(world.home(), "a file").unwrap();
+                let folders = [world.folder("one", at, UNLIMITED)];
+                std::fs::create_dir_all(world.mapped("one")).unwrap();
+                let client = world
+                    .login(json!({
+                        "virtual_folders": folders, "filters": {"disable_fs_checks": !checks},
+                    }))
+                    .await;
+                assert!(world.logged("home of user alice cannot be used"), "{at}");
+                put(&client, &format!("{at}/a"), b"x").await.unwrap();
+                assert_eq!(files_below(&world.mapped("one")), ["a"]);
+                if at != "/" {
+                    assert_eq!(kind(put(&client, "/a", b"x").await), ErrorKind::NotADirectory);
+                    assert_eq!(kind(client.stat(&path("/a")).await), ErrorKind::NotADirectory);
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_folder_that_cannot_be_used_does_not_keep_its_user_out() {
     run(async {
         let world = World::new(options());
@@ -425,8 +451,8 @@ fn a_rename_between_owners_moves_what_is_counted() {
                 if !copies {
                     return client.rename(&path(from), &path(to)).await;
                 }
-                let work = client.examine(&path(from), &path(to)).await?;
-                client.relocate(work, Purpose::Move).await.map(drop)
+                let work = client.examine(&path(from), &path(to), Purpose::Move).await?;
+                client.relocate(work).await.map(drop)
             };
             rename("/file", "/other/file").await.unwrap();
             assert_eq!(world.usage().await, (60, 3), "copies {copies}");
@@ -485,6 +511,61 @@ fn a_rename_between_owners_moves_what_is_counted() {
 }
 
 #[test]
+fn a_rename_replaces_a_link_and_needs_no_room_for_a_file_that_it_replaces() {
+    run(async {
+        for copies in [false, true] {
+            let world = World::new(options());
+            let folders = [world.folder("other", "/other", (1000, 1))];
+            let client = world.login(json!({"virtual_folders": folders})).await;
+            let rename = async |from: &str, to: &str| {
+                if !copies {
+                    return client.rename(&path(from), &path(to)).await;
+                }
+                let work = client.examine(&path(from), &path(to), Purpose::Move).await?;
+                client.relocate(work).await.map(drop)
+            };
+            put(&client, "/other/real", b"precious").await.unwrap();
+            put(&client, "/new", b"new").await.unwrap();
+            let link = |target: &str, name: &str| {
+                let name = world.mapped("other").join(name);
+                std::os::unix::fs::symlink(target, name).unwrap();
+            };
+            link("real", "link");
+            link("nothing", "dangling");
+            // Another file than the one that is there.
+            for name in ["/other/link", "/other/dangling"] {
+                assert_eq!(kind(rename("/new", name).await), ErrorKind::QuotaExceeded, "{name}");
+                assert!(client.lstat(&path(name)).await.unwrap().kind == FileKind::Symlink);
+            }
+            rename("/new", "/other/real").await.unwrap();
+            assert_eq!(world.folder_usage("other").await, (3, 1), "copies {copies}");
+            std::fs::write(world.mapped("other").join("real"), b"precious").unwrap();
+
+            let folders = [world.folder("other", "/other", UNLIMITED)];
+            let client = world.login(json!({"virtual_folders": folders})).await;
+            let rename = async |from: &str, to: &str| {
+                if !copies {
+                    return client.rename(&path(from), &path(to)).await;
+                }
+                let work = client.examine(&path(from), &path(to), Purpose::Move).await?;
+                client.relocate(work).await.map(drop)
+            };
+            for name in ["/other/link", "/other/dangling"] {
+                put(&client, "/new", b"new").await.unwrap();
+                rename("/new", name).await.unwrap();
+                let found = client.lstat(&path(name)).await.unwrap();
+                assert_eq!((found.kind, found.size), (FileKind::File, 3), "copies {copies}");
+            }
+            let there = world.mapped("other");
+            assert_eq!(files_below(&there), ["dangling", "link", "real"], "copies {copies}");
+            assert_eq!(std::fs::read(there.join("real")).unwrap(), b"precious");
+            assert_eq!(world.folder_usage("other").await, (9, 3), "copies {copies}");
+            assert_eq!(world.usage().await, (0, 0), "copies {copies}");
+        }
+    });
+}
+
+#[test]
 fn a_file_that_is_still_uploaded_is_counted_where_it_ends() {
     run(async {
         for mode in [Atomicity::Direct, Atomicity::Atomic] {
@@ -527,8 +608,9 @@ fn a_copy_that_is_given_up_leaves_nothing_and_the_source_whole() {
         let before = world.usage().await;
         assert_eq!(before, (count * 10, count));
         for kills in [false, true] {
-            let work = client.examine(&path("/tree"), &path("/other/tree")).await.unwrap();
-            let mut moving = Box::pin(client.relocate(work, Purpose::Move));
+            let work =
+                client.examine(&path("/tree"), &path("/other/tree"), Purpose::Move).await.unwrap();
+            let mut moving = Box::pin(client.relocate(work));
             let target = world.mapped("other").join("tree");
             let has_begun = || target.exists() && !files_below(&target).is_empty();
             while !has_begun() {
@@ -648,8 +730,8 @@ fn no_copy_is_larger_than_the_largest_file_and_moves_keep_what_is_there() {
 
         // In both ways in which a rename from one mount to another is done.
         client.rename(&path("/d/over"), &path("/m/over")).await.unwrap();
-        let back = client.examine(&path("/m/over"), &path("/over")).await.unwrap();
-        client.relocate(back, Purpose::Move).await.unwrap();
+        let back = client.examine(&path("/m/over"), &path("/over"), Purpose::Move).await.unwrap();
+        client.relocate(back).await.unwrap();
         assert_eq!(files_below(&world.home()), ["copy", "d/fits", "over"]);
         assert_eq!(world.usage().await, (301, 3));
     });
@@ -670,8 +752,8 @@ fn folders_that_overlap_cost_no_data() {
         assert_eq!(kind(client.copy(&path("/d/f"), &path("/same/d/f")).await), {
             ErrorKind::InvalidInput
         });
-        let work = client.examine(&path("/d"), &path("/inside/x")).await.unwrap();
-        let into_itself = client.relocate(work, Purpose::Move).await;
+        let work = client.examine(&path("/d"), &path("/inside/x"), Purpose::Move).await.unwrap();
+        let into_itself = client.relocate(work).await;
         assert_eq!(kind(into_itself), ErrorKind::InvalidInput);
         assert!(client.rename(&path("/d"), &path("/inside/x")).await.is_err());
         assert!(client.rename(&path("/d"), &path("/same/d")).await.is_err());
