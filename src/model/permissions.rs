@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
@@ -144,7 +144,17 @@ impl fmt::Debug for PermissionSet {
 /// sub-directory allows nothing there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-pub struct Permissions(BTreeMap<String, Vec<Permission>>);
+pub struct Permissions(
+    // The peer writes `null` for a directory in which nothing is allowed.
+    #[serde(deserialize_with = "null_lists_are_empty")] BTreeMap<String, Vec<Permission>>,
+);
+
+fn null_lists_are_empty<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, Vec<Permission>>, D::Error> {
+    let lists = BTreeMap::<String, Option<Vec<Permission>>>::deserialize(from)?;
+    Ok(lists.into_iter().map(|(dir, list)| (dir, list.unwrap_or_default())).collect())
+}
 
 impl Permissions {
     /// `permissions` on `/` and nothing else.

@@ -445,8 +445,11 @@ impl Reader {
             modernise(&mut fields, self);
             self.note_unknown(name, &fields, &known, also_known);
             let shown = shown_name(&fields);
-            let read = serde_json::from_value::<T>(Value::Object(fields))
-                .map_err(|error| format!("{name}[{index}]{shown}: {error}"))
+            let read = serde_path_to_error::deserialize::<_, T>(Value::Object(fields))
+                .map_err(|error| match error.path().to_string().as_str() {
+                    "." => format!("{name}[{index}]{shown}: {}", error.inner()),
+                    field => format!("{name}[{index}]{shown}: {field}: {}", error.inner()),
+                })
                 .and_then(|mut object| match normalise(&mut object) {
                     Ok(key) if names.insert(key.clone()) => Ok(object),
                     Ok(key) => Err(format!("{name}[{index}]: {key:?} is given twice")),

@@ -50,7 +50,7 @@ async fn dumps_of_all_generations_are_loaded() {
         "version": 4,
         "users": [{
             "id": 1, "username": "v2", "status": 1, "password": "$2a$10$x", "home_dir": "/srv/v2",
-            "permissions": {"/": ["*"], "/ro/": ["list"]}, "created_at": 11, "updated_at": 12,
+            "permissions": {"/": ["*"], "/ro/": ["list"], "/closed": null}, "created_at": 11, "updated_at": 12,
             "last_login": 13,
             "filters": {"hooks": {"external_auth_disabled": false}, "tls_username": "None",
                         "totp_config": {"secret": {}}},
@@ -88,6 +88,7 @@ async fn dumps_of_all_generations_are_loaded() {
     let v2 = store.user("v2").await.unwrap().unwrap();
     assert_eq!((v2.created_at, v2.updated_at, v2.last_login), (11, 12, 13));
     assert_eq!(v2.password.as_str(), "$2a$10$x");
+    assert!(!v2.permissions.at(&VirtualPath::new("/closed")).grants(Permission::List));
     let root = store.admin("root").await.unwrap().unwrap();
     assert_eq!(root.password.as_str(), "$2a$10$hashed-Admin-clear");
     assert_eq!(store.folder("data").await.unwrap().unwrap().used_quota_size, 0);
@@ -126,7 +127,7 @@ async fn nothing_is_loaded_if_anything_is_wrong_and_all_of_it_is_listed() {
         "nothing was loaded",
         "folder \"bad\": mapped_path",
         "users[1] \"broken\"",
-        "unknown variant `fly`",
+        "\"broken\": permissions./[0]: unknown variant `fly`",
         "user \"later\": filesystem.provider",
         "\"good\" is given twice",
         "users[4]: is not an object",
