@@ -301,7 +301,8 @@ impl Core {
             actors.hooks.clone(),
             metrics.clone(),
             log.clone(),
-        );
+        )
+        .noting_first_transfers(store.clone());
         let stop = CancellationToken::new();
         let scans = Scans::new(
             store.clone(),

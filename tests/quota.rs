@@ -126,6 +126,34 @@ fn a_scan_counts_what_is_on_the_disk() {
 }
 
 #[test]
+fn an_account_tells_when_it_first_uploaded_and_downloaded() {
+    if !has("sftp") {
+        return;
+    }
+    let server = TestServer::start();
+    server.add_key_user("alice");
+    let first = || {
+        let (status, alice) = server.api().get("/users/alice");
+        assert_eq!(status, 200, "{alice}");
+        ["first_upload", "first_download"].map(|key| alice[key].as_i64().unwrap_or(0))
+    };
+    let local = tempfile::tempdir().unwrap();
+    fs::write(local.path().join("f"), "x").unwrap();
+    let l = local.path().display();
+    // A transfer that fails is none.
+    assert!(!server.sftp("alice", &format!("put {l}/f missing/f\nget f\n")).status.success());
+    assert_eq!(first(), [0, 0]);
+    let before = chrono::Utc::now().timestamp_millis();
+    server.sftp_ok("alice", &format!("put {l}/f\n"));
+    let [uploaded, downloaded] = first();
+    assert!(uploaded >= before && downloaded == 0, "{uploaded} {downloaded}");
+    server.sftp_ok("alice", &format!("put {l}/f g\nget f {l}/g\n"));
+    let [again, downloaded] = first();
+    assert_eq!(again, uploaded);
+    assert!(downloaded > uploaded, "{downloaded}");
+}
+
+#[test]
 fn usage_is_stored_when_the_settings_say_and_at_the_stop_at_the_latest() {
     if !has("sftp") || !has("sqlite3") {
         return;

@@ -8,7 +8,7 @@ mod totals;
 
 use std::sync::Arc;
 
-use actors::ids::AccountId;
+use actors::ids::{AccountId, Direction};
 use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 
 use super::sql::SqlProvider;
@@ -204,6 +204,8 @@ fn an_update_keeps_what_only_the_server_knows() {
             created_at: 100,
             updated_at: 101,
             last_login: 102,
+            first_upload: 105,
+            first_download: 106,
             last_password_change: 103,
             used_quota_size: 104,
             ..user("bob")
@@ -289,6 +291,38 @@ fn logins_are_noted_only_if_the_last_one_is_old() {
         }
         assert_eq!(seen, [(10, 50), (60, 50), (60, 70), (80, 70)]);
         provider.touch_user_login("nobody", 1, 1).unwrap();
+    });
+}
+
+#[test]
+fn the_first_transfer_of_each_direction_is_noted_and_no_other() {
+    on_every_provider(|provider| {
+        provider.add_user(&user("bob")).unwrap();
+        let noted = || {
+            let user = provider.user("bob").unwrap().unwrap();
+            assert_eq!(user.updated_at, 9, "a transfer is no change of the account");
+            (user.first_upload, user.first_download)
+        };
+        assert_eq!(noted(), (0, 0));
+        provider.note_first_transfer("bob", Direction::Download, 50).unwrap();
+        assert_eq!(noted(), (0, 50));
+        for now in [60, 70] {
+            provider.note_first_transfer("bob", Direction::Upload, now).unwrap();
+            provider.note_first_transfer("bob", Direction::Download, now).unwrap();
+            assert_eq!(noted(), (60, 50));
+        }
+        provider.note_first_transfer("nobody", Direction::Upload, 1).unwrap();
+        // A backup from before them does not undo that, another one tells.
+        let backup = |first_upload| Objects {
+            users: vec![User { first_upload, ..user("bob") }],
+            ..Objects::default()
+        };
+        for mode in [RestoreMode::AddOrUpdate, RestoreMode::ReplaceAll] {
+            provider.restore(&backup(0), mode).unwrap();
+            assert_eq!(noted(), (60, 50), "{mode:?}");
+        }
+        provider.restore(&backup(30), RestoreMode::AddOrUpdate).unwrap();
+        assert_eq!(noted(), (30, 50));
     });
 }
 

@@ -15,7 +15,7 @@ mod store;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use actors::ids::AccountId;
+use actors::ids::{AccountId, Direction};
 use actors::ports::{Transferred, TransferredDelta, Usage, UsageDelta};
 use async_trait::async_trait;
 
@@ -77,8 +77,8 @@ pub trait Users: Send + Sync {
     fn account_totals(&self, role: Option<&str>) -> Result<AccountTotals>;
     /// Fails with `AlreadyExists`.
     fn add_user(&self, user: &User) -> Result<()>;
-    /// Changes the user but for its name, `id`, `created_at` and `last_login`, and the
-    /// password if that is left empty. Fails with `NotFound`.
+    /// Changes the user but for its name, `id`, `created_at`, `last_login` and the times of
+    /// its first transfers, and the password if that is left empty. Fails with `NotFound`.
     fn change_user(&self, username: &str, change: Change<'_, User>) -> Result<()>;
     /// Replaces the user in the same way.
     fn update_user(&self, user: &User) -> Result<()> {
@@ -99,6 +99,13 @@ pub trait Users: Send + Sync {
         username: &str,
         now_unix_ms: i64,
         older_than_unix_ms: i64,
+    ) -> Result<()>;
+    /// Sets `first_upload` or `first_download` to `now_unix_ms` unless it is set.
+    fn note_first_transfer(
+        &self,
+        username: &str,
+        direction: Direction,
+        now_unix_ms: i64,
     ) -> Result<()>;
     /// Replaces the hash only if it is still `old`; tells whether it was.
     fn swap_user_password(&self, username: &str, old: &str, new: &str) -> Result<bool>;

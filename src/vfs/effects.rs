@@ -12,6 +12,7 @@ use actors::{
 };
 use async_trait::async_trait;
 
+use super::first_transfers::FirstTransfers;
 use super::ledger;
 use super::limits::SessionLimits;
 use super::mounts::{QuotaOwner, Resolved};
@@ -61,6 +62,7 @@ pub(super) struct Origin {
     pub(super) protocol: Protocol,
     pub(super) services: VfsServices,
     pub(super) limits: SessionLimits,
+    pub(super) first_transfers: FirstTransfers,
     client: IpAddr,
     local_addr: String,
     remote_addr: String,
@@ -75,6 +77,7 @@ impl Origin {
         (local, remote): (SocketAddr, SocketAddr),
         services: VfsServices,
     ) -> Self {
+        let first_transfers = FirstTransfers::of(policy.user());
         let limits = SessionLimits::of(policy.user(), remote.ip(), services.options().track_quota);
         Self {
             user: policy.user().clone(),
@@ -84,6 +87,7 @@ impl Origin {
             protocol,
             services,
             limits,
+            first_transfers,
             client: remote.ip(),
             local_addr: local.to_string(),
             remote_addr: remote.to_string(),
@@ -396,6 +400,9 @@ impl Running {
                 error: error.map(|error| &error.text as &dyn std::fmt::Display),
             },
         );
+        if error.is_none() {
+            origin.note_first(self.direction).await;
+        }
         let (metrics, backend) = (&origin.services.metrics, place.mount.backend);
         let action = match self.direction {
             Direction::Upload => {

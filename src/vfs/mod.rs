@@ -12,6 +12,7 @@ mod download;
 mod effects;
 mod explain;
 mod finished_scans;
+mod first_transfers;
 mod ledger;
 pub mod leftovers;
 mod limits;

@@ -9,6 +9,7 @@ use slog::Logger;
 use super::ledger::Ledger;
 use crate::config::{CommonConfig, DataProviderConfig, SetstatMode, TrackQuota, UploadMode};
 use crate::metrics::Metrics;
+use crate::provider::Store;
 use crate::storage::Atomicity;
 
 /// The settings that decide how files are handled, from `common` and `data_provider`.
@@ -64,6 +65,8 @@ pub struct VfsServices {
     pub(super) metrics: Arc<Metrics>,
     pub(super) logger: Logger,
     pub(super) ledger: Arc<Ledger>,
+    /// Where accounts have it noted that they transferred something.
+    pub(super) store: Option<Store>,
 }
 
 impl VfsServices {
@@ -82,7 +85,13 @@ impl VfsServices {
             metrics,
             logger,
             ledger: Arc::new(Ledger::default()),
+            store: None,
         }
+    }
+
+    /// Notes with the accounts of `store` when they first transferred something.
+    pub fn noting_first_transfers(self, store: Store) -> Self {
+        Self { store: Some(store), ..self }
     }
 
     /// The settings that are in use.

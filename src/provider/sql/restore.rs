@@ -34,7 +34,8 @@ const BEFORE_ALL: &str = "";
 /// What only the server knows of objects that are about to be replaced.
 struct Earlier {
     usage: Vec<UsageRow>,
-    user_logins: Vec<(String, i64)>,
+    /// Name, last login, first upload, first download.
+    user_times: Vec<(String, i64, i64, i64)>,
     admin_logins: Vec<(String, i64)>,
     /// The groups of administrators who stay.
     memberships: Vec<MembershipRow>,
@@ -48,7 +49,14 @@ macro_rules! take_all {
             usage: quota_usage::table
                 .order((quota_usage::owner_kind, quota_usage::owner_name))
                 .load($conn)?,
-            user_logins: users::table.select((users::username, users::last_login)).load($conn)?,
+            user_times: users::table
+                .select((
+                    users::username,
+                    users::last_login,
+                    users::first_upload,
+                    users::first_download,
+                ))
+                .load($conn)?,
             admin_logins: admins::table
                 .select((admins::username, admins::last_login))
                 .load($conn)?,
@@ -70,16 +78,24 @@ macro_rules! take_all {
 /// Gives an [`Earlier`] to those that are there again; the accounts that are not.
 macro_rules! give_back {
     ($conn:expr, $earlier:expr) => {{
-        let Earlier { usage, user_logins, admin_logins, memberships } = $earlier;
+        let Earlier { usage, user_times, admin_logins, memberships } = $earlier;
         let mut gone = Vec::new();
         for row in usage {
             if diesel::update(&row).set(&row).execute($conn)? == 0 {
                 gone.push(row.account());
             }
         }
-        for (name, at) in user_logins {
-            let older = users::table.filter(users::username.eq(name).and(users::last_login.lt(at)));
-            diesel::update(older).set(users::last_login.eq(at)).execute($conn)?;
+        for (name, login, upload, download) in user_times {
+            let user = users::table.filter(users::username.eq(name));
+            diesel::update(user.clone().filter(users::last_login.lt(login)))
+                .set(users::last_login.eq(login))
+                .execute($conn)?;
+            diesel::update(user.clone().filter(users::first_upload.eq(0)))
+                .set(users::first_upload.eq(upload))
+                .execute($conn)?;
+            diesel::update(user.filter(users::first_download.eq(0)))
+                .set(users::first_download.eq(download))
+                .execute($conn)?;
         }
         for (name, at) in admin_logins {
             let older =

@@ -24,6 +24,8 @@ diesel::table! {
         filesystem -> Text,
         last_login -> BigInt,
         last_password_change -> BigInt,
+        first_upload -> BigInt,
+        first_download -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
         role -> Text,

@@ -1,5 +1,6 @@
 //! Users in SQL.
 
+use actors::ids::Direction;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 
@@ -49,6 +50,8 @@ pub struct UserRow {
     filesystem: String,
     last_login: i64,
     last_password_change: i64,
+    first_upload: i64,
+    first_download: i64,
     created_at: i64,
     updated_at: i64,
     role: String,
@@ -101,6 +104,8 @@ impl UserRow {
             filesystem: from_json(&what, "filesystem", &self.filesystem)?,
             last_login: self.last_login,
             last_password_change: self.last_password_change,
+            first_upload: self.first_upload,
+            first_download: self.first_download,
             created_at: self.created_at,
             updated_at: self.updated_at,
             role: self.role,
@@ -135,6 +140,8 @@ pub struct UserRecord<'a> {
     filesystem: String,
     last_login: Option<i64>,
     last_password_change: Option<i64>,
+    first_upload: Option<i64>,
+    first_download: Option<i64>,
     created_at: Option<i64>,
     updated_at: i64,
     role: &'a str,
@@ -169,6 +176,8 @@ impl<'a> UserRecord<'a> {
             filesystem: to_json(&what, "filesystem", &user.filesystem)?,
             last_login: Some(user.last_login),
             last_password_change: Some(user.last_password_change),
+            first_upload: Some(user.first_upload),
+            first_download: Some(user.first_download),
             created_at: Some(user.created_at),
             updated_at: user.updated_at,
             role: &user.role,
@@ -187,6 +196,8 @@ impl<'a> UserRecord<'a> {
             password: record.password.filter(|_| has_password),
             last_password_change: record.last_password_change.filter(|_| has_password),
             last_login: None,
+            first_upload: None,
+            first_download: None,
             created_at: None,
             ..record
         })
@@ -196,7 +207,14 @@ impl<'a> UserRecord<'a> {
     pub fn restored(user: &'a User) -> Result<Self> {
         let has_password = !user.password.is_empty();
         let record = Self::new(user)?;
-        Ok(Self { password: record.password.filter(|_| has_password), ..record })
+        // A dump from before the first one does not undo it.
+        let known = |at: &i64| *at != 0;
+        Ok(Self {
+            password: record.password.filter(|_| has_password),
+            first_upload: record.first_upload.filter(known),
+            first_download: record.first_download.filter(known),
+            ..record
+        })
     }
 }
 
@@ -531,6 +549,25 @@ impl Users for SqlProvider {
                 Err(error) => Err(error),
             }
         })
+        .map_err(|error| query_failed(&format!("user {username:?}"), error))
+    }
+
+    fn note_first_transfer(
+        &self,
+        username: &str,
+        direction: Direction,
+        now_unix_ms: i64,
+    ) -> Result<()> {
+        let user = users::table.filter(users::username.eq(username));
+        with_engine!(&mut self.connection()?, conn => match direction {
+            Direction::Upload => diesel::update(user.filter(users::first_upload.eq(0)))
+                .set(users::first_upload.eq(now_unix_ms))
+                .execute(conn),
+            Direction::Download => diesel::update(user.filter(users::first_download.eq(0)))
+                .set(users::first_download.eq(now_unix_ms))
+                .execute(conn),
+        })
+        .map(drop)
         .map_err(|error| query_failed(&format!("user {username:?}"), error))
     }
 

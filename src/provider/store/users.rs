@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use actors::ids::Direction;
+
 use super::{LOGIN_UPDATE_INTERVAL_MS, Store, bounded, later, roles, stored};
 use crate::error::Result;
 use crate::model::timestamp::now_unix_ms;
@@ -73,6 +75,8 @@ impl Store {
         user.created_at = now;
         user.updated_at = now;
         user.last_login = 0;
+        user.first_upload = 0;
+        user.first_download = 0;
         user.last_password_change = if user.password.is_empty() { 0 } else { now };
         self.run(move |provider| {
             provider.add_user(&user)?;
@@ -158,6 +162,13 @@ impl Store {
             provider.touch_user_login(&name, now, now - LOGIN_UPDATE_INTERVAL_MS)
         })
         .await
+    }
+
+    /// Notes an upload or a download, if it is the first one.
+    pub async fn user_transferred(&self, username: &str, direction: Direction) -> Result<()> {
+        let name = self.rules.naming.canonical(username);
+        let now = now_unix_ms();
+        self.run(move |provider| provider.note_first_transfer(&name, direction, now)).await
     }
 
     /// Replaces a hash by an equivalent one, unless it has changed meanwhile;

@@ -1,0 +1,2 @@
+ALTER TABLE users DROP COLUMN first_download;
+ALTER TABLE users DROP COLUMN first_upload;
