@@ -319,6 +319,22 @@ fn an_account_that_may_not_be_connected_any_more_is_disconnected() {
         client.wait().unwrap();
         assert!(!server.sftp(&name, "pwd\n").status.success(), "{words}");
     }
+    // What a group gives is said of the group.
+    let group = json!({"name": "shift"});
+    assert_eq!(server.api().post("/groups", &group).0, 201);
+    server.add_user(
+        "member",
+        json!({"public_keys": [public_key()], "groups": [{"name": "shift", "type": 1}]}),
+    );
+    server.add_key_user("other");
+    let (mut client, mut stays) = (idle_client(&server, "member"), idle_client(&server, "other"));
+    let hours = json!({"user_settings": {"filters": {"access_time": closed}}});
+    assert_eq!(server.api().put("/groups/shift", &hours).0, 200);
+    last_words(&server, "the account's access time is over");
+    client.wait().unwrap();
+    assert_eq!(server.api().connections()[0]["username"], "other");
+    drop(stays.stdin.take());
+    stays.wait().unwrap();
     server.add_key_user("gone");
     let mut client = idle_client(&server, "gone");
     assert_eq!(server.api().delete("/users/gone").0, 200);

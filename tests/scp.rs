@@ -63,6 +63,25 @@ fn set_modified(path: &Path, unix_secs: u64) {
 }
 
 #[test]
+fn the_whole_account_can_be_downloaded() {
+    if !has("scp") {
+        return;
+    }
+    let (server, local) = ready();
+    fs::write(server.home("alice").join("f"), "x").unwrap();
+    for (at, source) in ["host:/", "host:", "host:."].into_iter().enumerate() {
+        let (target, shown) = path(&local, &format!("copy{at}"));
+        // Into a directory that is there it gets the name of the account.
+        fs::create_dir(&target).unwrap();
+        scp_ok(&server, &["-r", source, &shown]);
+        assert_eq!(fs::read(target.join("alice/f")).unwrap(), b"x", "{source}");
+    }
+    let (target, shown) = path(&local, "new");
+    scp_ok(&server, &["-r", "host:/", &shown]);
+    assert_eq!(fs::read(target.join("f")).unwrap(), b"x");
+}
+
+#[test]
 fn files_go_both_ways_and_arrive_whole() {
     if !has("scp") {
         return;

@@ -165,10 +165,10 @@ async fn store(
         return shown.page(by, StatusCode::CONFLICT).await;
     }
     if shown.errors.is_empty() {
-        let store = &by.services().store;
+        let services = by.services();
         let stored = match is_new {
-            true => store.add_group(changed).await,
-            false => store.update_group_if(changed, unless_outdated(form)).await,
+            true => services.store.add_group(changed).await,
+            false => services.replace_group_if(changed, unless_outdated(form)).await,
         };
         match stored {
             Ok(group) => {

@@ -137,7 +137,7 @@ pub async fn get_for<R: Right>(
 }
 
 /// Replaces a group: what is left out gets its default. Its users stay in it, and see the
-/// change with their next login.
+/// change with their next login; sessions end if the group now says so.
 #[utoipa::path(
     put,
     path = "/api/v2/groups/{name}",
@@ -167,7 +167,7 @@ pub async fn update(
     let mut group = body.read().await?;
     group.name = stored.name;
     let permit = as_seen(services, &admin, if_match).await?;
-    services.store.update_group_if(group, permit).await?;
+    services.replace_group_if(group, permit).await?;
     Ok(ok("Group updated"))
 }
 

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod bulk;
 pub mod disks;
 pub mod export;
+pub mod group_changes;
 pub mod live;
 pub mod object_query;
 pub mod permission_test;

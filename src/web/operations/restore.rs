@@ -138,6 +138,11 @@ impl Services {
                 }
             }
         }
+        // Others may inherit what has changed.
+        self.follow_for_connected(|username| {
+            !report.updated_users.iter().any(|updated| updated == username)
+        })
+        .await;
         if scan != ScanAfter::Nothing {
             if let Err(error) = self.request_scans(scan).await {
                 slog::error!(log, "scans after loading a dump were given up: {}", error);

@@ -129,8 +129,8 @@ impl Talk<'_> {
     /// carry one with a newline.
     async fn name(&mut self, path: &VirtualPath) -> Result<Option<Vec<u8>>, Stop> {
         let name = match path.file_name() {
-            // The root has no name of its own.
-            b"" => b".".to_vec(),
+            // The root has no name of its own, and clients refuse `.` for one.
+            b"" => self.session.user().username.replace('/', "_").into_bytes(),
             name => name.to_vec(),
         };
         if name.contains(&b'\n') {
