@@ -5,7 +5,7 @@ mod common;
 use std::process::{Command, Stdio};
 
 use common::TestServer;
-use common::clients::{has, text};
+use common::clients::{has, run, text};
 use serde_json::json;
 
 /// A password login through a socket that first sends `header`: whether it got in.
@@ -166,6 +166,58 @@ fn fips_mode_leaves_approved_algorithms_only() {
     let _ = &mut wrong;
     let told = format!("{}{}", text(&out), wrong.log_text());
     assert!(told.contains("sftpd.ciphers") && told.contains("valid are aes128-gcm"), "{told}");
+}
+
+/// Host keys of three kinds for a server that is not started yet.
+fn give_host_keys(server: &TestServer) {
+    for kind in ["rsa", "ecdsa", "ed25519"] {
+        let path = server.dir().join(format!("id_{kind}"));
+        let _ = std::fs::remove_file(&path);
+        let mut keygen = Command::new("ssh-keygen");
+        run(keygen.args(["-q", "-t", kind, "-N", "", "-f"]).arg(path));
+    }
+}
+
+#[test]
+fn host_keys_are_offered_by_their_own_list_and_no_other() {
+    if !has("ssh") || !has("ssh-keygen") {
+        return;
+    }
+    const ED25519: &str = "ssh-ed25519";
+    const ECDSA: &str = "ecdsa-sha2-nistp256";
+    // (host_key_algorithms, public_key_algorithms, what the server offers)
+    let table = [
+        ("", "", "ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ecdsa-sha2-nistp256"),
+        (ED25519, "", ED25519),
+        ("rsa-sha2-256", "", "rsa-sha2-256"),
+        (ED25519, "ssh-rsa", ED25519),
+        ("rsa-sha2-512", "ssh-rsa,rsa-sha2-256", "rsa-sha2-512"),
+        (ECDSA, ED25519, ECDSA),
+    ];
+    for (host, public, wanted) in table {
+        let mut server = TestServer::prepare(&[
+            ("SFTPD__HOST_KEYS", "id_rsa,id_ecdsa,id_ed25519"),
+            ("SFTPD__HOST_KEY_ALGORITHMS", host),
+            ("SFTPD__PUBLIC_KEY_ALGORITHMS", public),
+        ]);
+        give_host_keys(&server);
+        server.launch();
+        let shown = negotiated(&server, &[]);
+        let offered = shown.split("peer server KEXINIT proposal").nth(1).and_then(|proposal| {
+            proposal.lines().find_map(|line| line.split("host key algorithms: ").nth(1))
+        });
+        assert_eq!(offered.map(str::trim_end), Some(wanted), "{host} {public}: {shown}");
+    }
+    let wrong =
+        [("SFTPD__HOST_KEYS", "id_ed25519"), ("SFTPD__HOST_KEY_ALGORITHMS", "rsa-sha2-512")];
+    let server = TestServer::prepare(&wrong);
+    let out = server.command().output().unwrap();
+    assert!(!out.status.success());
+    let told = format!("{}{}", text(&out), server.log_text());
+    assert!(
+        told.contains("`sftpd.host_key_algorithms`: there is no host key for any of"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::model::timestamp::now_unix_ms;
+use crate::protocol::ssh::algorithms::Algorithms;
 use crate::protocol::ssh::host_keys::{HostCertificate, HostKey};
 use crate::protocol::ssh::server::Facts as SshFacts;
 use crate::protocol::ssh::weaknesses::{self, Grade, Purpose};
@@ -32,15 +33,10 @@ impl Facts {
         let host_keys = ssh.host_keys.iter().map(|host| SshHostKey {
             path: host.path.display().to_string(),
             fingerprint: host.fingerprint(),
-            algorithms: host
-                .algorithms()
-                .into_iter()
-                .filter(|name| ssh.algorithms.host_keys.iter().any(|offered| offered == name))
-                .map(str::to_owned)
-                .collect(),
+            algorithms: ssh.algorithms.offered_with(host).into_iter().map(str::to_owned).collect(),
             rsa_bits: host.rsa_bits(),
             modified_at: written(&host.path),
-            weakness: weakness_of(host),
+            weakness: weakness_of(host, &ssh.algorithms),
         });
         Self {
             ssh: SshServiceStatus {
@@ -61,9 +57,9 @@ impl Facts {
 }
 
 /// What is known against a host key: that it is short, or is of a weak kind.
-fn weakness_of(host: &HostKey) -> Option<Weakness> {
-    let by_kind = host
-        .algorithms()
+fn weakness_of(host: &HostKey, algorithms: &Algorithms) -> Option<Weakness> {
+    let by_kind = algorithms
+        .offered_with(host)
         .into_iter()
         .find_map(|name| weaknesses::of_algorithm(Purpose::HostKey, name));
     host.rsa_bits().and_then(weaknesses::of_rsa_key).or(by_kind).map(told)
@@ -89,9 +85,9 @@ fn weak_algorithms(ssh: &SshFacts) -> Vec<WeakAlgorithm> {
             Some(WeakAlgorithm { purpose: purpose.as_str(), name: name.clone(), weakness })
         })
     });
-    let host_keys = ssh.host_keys.iter().flat_map(|host| host.algorithms()).filter_map(|name| {
-        let is_offered = offered.host_keys.iter().any(|offered| offered == name);
-        let weakness = weaknesses::of_algorithm(Purpose::HostKey, name).filter(|_| is_offered)?;
+    let host_keys = ssh.host_keys.iter().flat_map(|host| offered.offered_with(host));
+    let host_keys = host_keys.filter_map(|name| {
+        let weakness = weaknesses::of_algorithm(Purpose::HostKey, name)?;
         Some(WeakAlgorithm {
             purpose: Purpose::HostKey.as_str(),
             name: name.to_owned(),

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use russh::keys::Algorithm;
 use russh::{Preferred, cipher, compression, kex, mac};
 
+use super::host_keys::HostKey;
 use crate::config::SftpdConfig;
 use crate::error::{Error, Result};
 
@@ -139,16 +140,26 @@ impl Algorithms {
         self.public_keys.iter().any(|name| name == algorithm.as_str())
     }
 
+    /// The host-key algorithms that are offered with `host_key`, in its order.
+    pub fn offered_with(&self, host_key: &HostKey) -> Vec<&'static str> {
+        let mut algorithms = host_key.algorithms();
+        algorithms.retain(|name| self.host_keys.iter().any(|offered| offered == name));
+        algorithms
+    }
+
     /// In the SSH library's types. Strict key exchange is always offered.
-    pub fn preferred(&self) -> Result<Preferred> {
+    ///
+    /// The library has one list for what it offers with `host_keys` and for what it
+    /// announces in `server-sig-algs`. So that list has all host-key algorithms, and of those
+    /// for clients the ones that no host key could serve as well.
+    pub fn preferred(&self, host_keys: &[HostKey]) -> Result<Preferred> {
         let mut kex = names(&self.kex, |name| kex::Name::try_from(name).ok())?;
         kex.push(kex::EXTENSION_SUPPORT_AS_SERVER);
         kex.push(kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER);
-        // The library announces this list in server-sig-algs too, so it also names
-        // what clients may sign with; host keys are offered only where one exists.
+        let is_of_host = |name: &str| host_keys.iter().any(|key| key.algorithms().contains(&name));
         let mut keys = self.host_keys.clone();
         for name in &self.public_keys {
-            if !keys.contains(name) {
+            if !keys.contains(name) && !is_of_host(name) {
                 keys.push(name.clone());
             }
         }
@@ -206,7 +217,7 @@ mod tests {
             host_keys: all(DEFAULT_HOST_KEYS, OTHER_KEYS),
             public_keys: all(DEFAULT_PUBLIC_KEYS, OTHER_KEYS),
         };
-        let preferred = algorithms.preferred().unwrap();
+        let preferred = algorithms.preferred(&[]).unwrap();
         assert_eq!(preferred.kex.len(), algorithms.kex.len() + 2);
         for name in &algorithms.public_keys {
             let algorithm = name.parse::<Algorithm>().unwrap();
@@ -226,7 +237,7 @@ mod tests {
     fn fips_mode_keeps_what_is_approved_and_refuses_the_rest_by_name() {
         let config = SftpdConfig { fips_mode: true, ..SftpdConfig::default() };
         let algorithms = Algorithms::from_config(&config).unwrap();
-        algorithms.preferred().unwrap();
+        algorithms.preferred(&[]).unwrap();
         for list in [&algorithms.kex, &algorithms.ciphers, &algorithms.macs] {
             for name in list {
                 let is_other = ["25519", "chacha", "sha1", "md5", "cbc"];

@@ -37,7 +37,7 @@ impl HostKey {
     /// The host-key algorithms this key can serve.
     pub fn algorithms(&self) -> Vec<&'static str> {
         match self.key.algorithm() {
-            Algorithm::Rsa { .. } => vec!["rsa-sha2-512", "rsa-sha2-256"],
+            Algorithm::Rsa { .. } => vec!["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"],
             Algorithm::Ed25519 => vec!["ssh-ed25519"],
             Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => vec!["ecdsa-sha2-nistp256"],
             Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 } => vec!["ecdsa-sha2-nistp384"],

@@ -180,6 +180,19 @@ pub fn start(
 ) -> Result<Service> {
     let algorithms = Algorithms::from_config(config)?;
     let host_keys = host_keys::load(config_dir, &config.host_keys)?;
+    let (host_keys, unused): (Vec<_>, Vec<_>) =
+        host_keys.into_iter().partition(|key| !algorithms.offered_with(key).is_empty());
+    if host_keys.is_empty() {
+        return Err(Error::invalid(format!(
+            "`sftpd.host_key_algorithms`: there is no host key for any of {}",
+            algorithms.host_keys.join(", ")
+        )));
+    }
+    for key in unused {
+        let path = key.path.display();
+        let told = format_args!("host key {path} is not offered, see `host_key_algorithms`");
+        note(&parts.log, slog::Level::Info, told);
+    }
     let host_certificates = host_keys::load_certificates(config_dir, &config.host_certificates)?;
     let certificates = Arc::new(UserCertificates::load(
         config_dir,
@@ -206,7 +219,7 @@ pub fn start(
         maximum_packet_size: MAX_CHANNEL_PACKET,
         channel_buffer_size: 1,
         event_buffer_size: EVENT_BUFFER,
-        preferred: algorithms.preferred()?,
+        preferred: algorithms.preferred(&host_keys)?,
         // The library counts the `none` request every client starts with.
         max_auth_attempts: if tries == 0 { 0 } else { tries + 1 },
         // The registry watches idle time, and counts transfers as activity.
