@@ -100,8 +100,12 @@ async fn read_at_most(
     Ok(body.freeze())
 }
 
-/// Parses `json`; a refusal names the field and what is wrong with it.
+/// Parses a JSON object; a refusal names the field and what is wrong with it.
 pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    // A list would be taken for the fields in their order.
+    if json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(ApiError::bad_request("the request body is a list, not an object"));
+    }
     let mut input = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut input).map_err(|error| {
         let field = error.path().to_string();
@@ -145,6 +149,13 @@ mod tests {
     fn a_wrong_type_names_the_field() {
         let told = refusal(r#"{"inner":[{"size":1},{"size":"big"}]}"#);
         assert!(told.starts_with("inner[1].size: invalid type: string \"big\""), "{told}");
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        for json in ["[]", " \n\t[[]]", "[[{\"size\":1}]]"] {
+            assert_eq!(refusal(json), "the request body is a list, not an object", "{json}");
+        }
     }
 
     #[test]
