@@ -148,8 +148,10 @@ pub struct AdminFilters {
     pub totp_config: TotpConfig,
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub recovery_codes: Vec<RecoveryCode>,
+    /// Until one-time passwords are on, only the own account is served.
     #[serde(skip_serializing_if = "is_default")]
     pub require_two_factor: bool,
+    /// Until the admin has changed the password, only the own account is served.
     #[serde(skip_serializing_if = "is_default")]
     pub require_password_change: bool,
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
@@ -162,6 +164,13 @@ impl AdminFilters {
         self.totp_config = TotpConfig::default();
         self.recovery_codes.clear();
     }
+}
+
+/// What an admin has to do before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    ChangePassword,
+    SetUpSecondFactor,
 }
 
 /// How the web admin looks to this admin.
@@ -194,6 +203,18 @@ pub struct AdminGroupMappingOptions {
 }
 
 impl Admin {
+    /// What has to be done first, if anything has.
+    pub fn duty(&self) -> Option<Duty> {
+        let filters = &self.filters;
+        if filters.require_password_change {
+            Some(Duty::ChangePassword)
+        } else if filters.require_two_factor && !filters.totp_config.enabled {
+            Some(Duty::SetUpSecondFactor)
+        } else {
+            None
+        }
+    }
+
     /// Validates the admin and brings it to its stored form. Errors name the
     /// admin and the field.
     pub fn normalise(&mut self, rules: &Rules) -> Result<()> {

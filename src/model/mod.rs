@@ -36,7 +36,7 @@ mod wire;
 pub use access_time::Clock;
 pub use admin::{
     Admin, AdminFilters, AdminGroupMapping, AdminGroupMappingOptions, AdminPermission,
-    AdminPreferences,
+    AdminPreferences, Duty,
 };
 pub use by_source::Bandwidth;
 pub use dump::{BackupData, DUMP_VERSION};

@@ -59,7 +59,5 @@ pub const FOLDER: &[Refusal<Folder>] = &[
 /// What admins cannot use yet.
 pub const ADMIN: &[Refusal<Admin>] = &[
     Refusal("filters.allow_api_key_auth", |admin| admin.filters.allow_api_key_auth),
-    Refusal("filters.require_two_factor", |admin| admin.filters.require_two_factor),
-    Refusal("filters.require_password_change", |admin| admin.filters.require_password_change),
     Refusal("filters.preferences", |admin| !is_default(&admin.filters.preferences)),
 ];

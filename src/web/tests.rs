@@ -7,6 +7,7 @@ mod bulk;
 mod connections;
 mod door;
 mod dumps;
+mod duties;
 mod edge;
 mod folders;
 mod groups;

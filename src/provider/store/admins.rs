@@ -97,14 +97,15 @@ impl Store {
         .await
     }
 
-    /// Replaces the password of an admin and nothing else. Fails with `InvalidInput` or
-    /// `NotFound`.
+    /// Replaces the password of an admin, who need not change it any more, and nothing else.
+    /// Fails with `InvalidInput` or `NotFound`.
     pub async fn set_admin_password(&self, username: &str, password: Password) -> Result<Admin> {
         let username = self.rules.naming.canonical(username);
         let mut new = Admin { username, password, ..Admin::default() };
         self.prepare_admin_password(&mut new).await?;
         self.change_stored_admin(new.username.clone(), move |stored| {
             new.password.clone_into(&mut stored.password);
+            stored.filters.require_password_change = false;
             Ok(())
         })
         .await

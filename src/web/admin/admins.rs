@@ -195,6 +195,8 @@ async fn show(
             "additional_info": admin.additional_info,
             "role": admin.role,
             "allow_list": admin.filters.allow_list.join("\n"),
+            "require_two_factor": admin.filters.require_two_factor,
+            "require_password_change": admin.filters.require_password_change,
             "created_at": admin.created_at,
             "last_login": admin.last_login,
         },
@@ -256,6 +258,8 @@ fn typed(form: &Form, admin: &model::Admin, errors: &mut FieldErrors) -> model::
     changed.additional_info = form.trimmed("additional_info").to_owned();
     changed.role = form.trimmed("role").to_owned();
     changed.filters.allow_list = lines(form.get("allow_list"));
+    changed.filters.require_two_factor = form.has("require_two_factor");
+    changed.filters.require_password_change = form.has("require_password_change");
     changed.permissions = known()
         .filter(|permission| form.all("permissions").any(|name| name == permission.as_str()))
         .collect();

@@ -25,7 +25,7 @@ use crate::web::pages::signed::{
     Act, CODE_COOKIE, CSRF_FIELD, FORM_COOKIE, SESSION_COOKIE, cookie, cookie_of, pages_of,
     require_own_page, without_cookie,
 };
-use crate::web::request::auth::Anything;
+use crate::web::request::auth::OwnAccount;
 use crate::web::request::peer::Peer;
 use crate::web::services::Binding;
 use crate::web::url::segment;
@@ -174,7 +174,7 @@ pub async fn code(
     Ok(response)
 }
 
-pub async fn logout(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn logout(act: Act<OwnAccount>) -> Result<HttpResponse, PageError> {
     act.by.pages.sessions.end(&act.by.session);
     let mut response = see_other(&format!("{}/login", admin_root(&act.by.request)));
     set(&mut response, &without_cookie(&act.by.request, SESSION_COOKIE))?;

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use crate::model::{Admin, Password};
+use crate::model::{Admin, Duty, Password};
 use crate::web::api::admins::{PasswordChange, change_own_password};
 use crate::web::api::profile::{AdminProfile, save as save_profile};
 use crate::web::error::ApiError;
@@ -12,15 +12,15 @@ use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::form::FieldErrors;
 use crate::web::pages::page::{admin_root, own_path, see_other, theme_cookie};
 use crate::web::pages::signed::{Act, Signed};
-use crate::web::request::auth::Anything;
+use crate::web::request::auth::OwnAccount;
 
-pub async fn page(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn page(signed: Signed<OwnAccount>) -> Result<HttpResponse, PageError> {
     let admin = signed.admin.account().clone();
     show(&signed, StatusCode::OK, &admin, &FieldErrors::default()).await
 }
 
 async fn show(
-    signed: &Signed<Anything>,
+    signed: &Signed<OwnAccount>,
     status: StatusCode,
     admin: &Admin,
     errors: &FieldErrors,
@@ -37,6 +37,10 @@ async fn show(
         "can_two_factor": !signed.services().login.one_time().kinds().is_empty(),
         "recovery_left": codes.iter().filter(|code| !code.used).count(),
         "sessions": signed.pages.sessions.list(&signed.session),
+        "duty": admin.duty().map(|duty| match duty {
+            Duty::ChangePassword => "password",
+            Duty::SetUpSecondFactor => "second factor",
+        }),
         "errors": errors,
     });
     signed.page_with(status, "admin/profile.html", "", "Profile", content).await
@@ -58,7 +62,7 @@ fn refusal(error: ApiError, errors: &mut FieldErrors) -> Result<(), PageError> {
     Ok(())
 }
 
-pub async fn save(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn save(act: Act<OwnAccount>) -> Result<HttpResponse, PageError> {
     let (by, form) = (&act.by, &act.form);
     let profile = AdminProfile {
         email: form.trimmed("email").to_owned(),
@@ -77,7 +81,7 @@ pub async fn save(act: Act<Anything>) -> Result<HttpResponse, PageError> {
     Ok(to_profile(by))
 }
 
-pub async fn password(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn password(act: Act<OwnAccount>) -> Result<HttpResponse, PageError> {
     let (by, form) = (&act.by, &act.form);
     let mut errors = FieldErrors::default();
     if form.get("password") != form.get("confirm") {
@@ -102,11 +106,11 @@ pub async fn password(act: Act<Anything>) -> Result<HttpResponse, PageError> {
     Ok(to_profile(by))
 }
 
-fn to_profile(by: &Signed<Anything>) -> HttpResponse {
+fn to_profile(by: &Signed<OwnAccount>) -> HttpResponse {
     see_other(&format!("{}/profile", admin_root(&by.request)))
 }
 
-pub async fn end_session(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn end_session(act: Act<OwnAccount>) -> Result<HttpResponse, PageError> {
     let by = &act.by;
     if by.pages.sessions.end_by_id(by.username(), act.form.get("id")) {
         by.leave_notice("ok", "The session has ended.");
@@ -117,12 +121,12 @@ pub async fn end_session(act: Act<Anything>) -> Result<HttpResponse, PageError> 
 }
 
 /// How long the session lasts; asking prolongs it.
-pub async fn session(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn session(signed: Signed<OwnAccount>) -> Result<HttpResponse, PageError> {
     Ok(HttpResponse::Ok().json(json!({ "left_secs": signed.session.left_secs })))
 }
 
 /// Remembers light or dark in the browser.
-pub async fn theme(act: Act<Anything>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn theme(act: Act<OwnAccount>, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let mut response = see_other(&own_path(&request, act.form.get("back")));
     let chosen = response.add_cookie(&theme_cookie(&request, act.form.get("theme")));
     chosen.map_err(|error| crate::error::Error::internal(format!("a cookie: {error}")))?;

@@ -12,15 +12,15 @@ use crate::web::api::second_factor::{
 use crate::web::pages::error::PageError;
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
-use crate::web::request::auth::Anything;
+use crate::web::request::auth::OwnAccount;
 
-pub async fn page(signed: Signed<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn page(signed: Signed<OwnAccount>) -> Result<HttpResponse, PageError> {
     show(&signed, StatusCode::OK, json!({})).await
 }
 
 /// The state of the second factor, and what `besides` says of a step that is under way.
 async fn show(
-    signed: &Signed<Anything>,
+    signed: &Signed<OwnAccount>,
     status: StatusCode,
     besides: Value,
 ) -> Result<HttpResponse, PageError> {
@@ -29,6 +29,7 @@ async fn show(
     let left = filters.recovery_codes.iter().filter(|code| !code.used).count();
     let mut content = json!({
         "enabled": filters.totp_config.enabled,
+        "is_required": filters.require_two_factor,
         "recovery_left": left,
         "kinds": kinds.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>(),
         "codes": null,
@@ -41,14 +42,14 @@ async fn show(
     signed.page_with(status, "admin/two_factor.html", "", "Second factor", content).await
 }
 
-pub async fn begin(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn begin(act: Act<OwnAccount>) -> Result<HttpResponse, PageError> {
     let (by, kind) = (&act.by, act.form.get("kind"));
     let new = generate_secret(by.services(), kind, by.username())?;
     let besides = json!({ "kind": kind, "secret": new.secret, "qr": new.qr_code });
     show(by, StatusCode::OK, besides).await
 }
 
-pub async fn save(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn save(act: Act<OwnAccount>) -> Result<HttpResponse, PageError> {
     let (by, form) = (&act.by, &act.form);
     let (kind, secret) = (form.get("kind"), form.get("secret"));
     let services = by.services();
@@ -76,17 +77,17 @@ pub async fn save(act: Act<Anything>) -> Result<HttpResponse, PageError> {
     show_codes(by, &open_recovery_codes(&saved.filters.recovery_codes)?).await
 }
 
-async fn show_codes(by: &Signed<Anything>, codes: &[String]) -> Result<HttpResponse, PageError> {
+async fn show_codes(by: &Signed<OwnAccount>, codes: &[String]) -> Result<HttpResponse, PageError> {
     show(by, StatusCode::OK, json!({ "codes": codes })).await
 }
 
-pub async fn codes(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn codes(act: Act<OwnAccount>) -> Result<HttpResponse, PageError> {
     let by = &act.by;
     let codes = new_admin_recovery_codes(by.services(), by.username()).await?;
     show_codes(by, &codes).await
 }
 
-pub async fn off(act: Act<Anything>) -> Result<HttpResponse, PageError> {
+pub async fn off(act: Act<OwnAccount>) -> Result<HttpResponse, PageError> {
     let (by, services) = (&act.by, act.by.services());
     // Whoever finds the browser open must not be able to do this.
     let login = services.login.admin(by.username(), act.form.get("password"), by.ip()).await;

@@ -15,7 +15,7 @@ use crate::web::error::ApiError;
 use crate::web::error::found;
 use crate::web::operations::object_query::AdminListQuery;
 use crate::web::operations::versions::{IfMatch, IfMatchHeader};
-use crate::web::request::auth::{Admin, Anything, ManageAdmins};
+use crate::web::request::auth::{Admin, ManageAdmins, OwnAccount};
 use crate::web::request::body::Body;
 use crate::web::request::paging::PagingQuery;
 use crate::web::request::peer::Peer;
@@ -288,7 +288,7 @@ pub async fn change_own_password(
     )
 )]
 pub async fn change_password(
-    caller: Admin<Anything>,
+    caller: Admin<OwnAccount>,
     binding: Data<Binding>,
     request: HttpRequest,
     body: Body<PasswordChange>,

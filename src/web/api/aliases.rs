@@ -9,7 +9,7 @@ use crate::model::QuotaUsage;
 use crate::web::api::admins::{self, PasswordChange};
 use crate::web::api::quotas::{self, FolderQuotaScan, ModeQuery, QuotaScan};
 use crate::web::error::ApiError;
-use crate::web::request::auth::{Admin, Anything, ScanQuotas};
+use crate::web::request::auth::{Admin, OwnAccount, ScanQuotas};
 use crate::web::request::body::Body;
 use crate::web::response::ApiResponse;
 use crate::web::services::Binding;
@@ -48,7 +48,7 @@ pub struct FolderUsage {
     )
 )]
 pub async fn change_password(
-    caller: Admin<Anything>,
+    caller: Admin<OwnAccount>,
     binding: Data<Binding>,
     request: HttpRequest,
     body: Body<PasswordChange>,

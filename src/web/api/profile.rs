@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::model;
 use crate::web::error::ApiError;
-use crate::web::request::auth::{Admin, Anything};
+use crate::web::request::auth::{Admin, OwnAccount};
 use crate::web::request::body::Body;
 use crate::web::response::{ApiResponse, ok};
 use crate::web::services::{Binding, Services};
@@ -56,7 +56,7 @@ pub async fn save(
         (status = 401, description = "No valid token", body = ApiResponse),
     )
 )]
-pub async fn get(caller: Admin<Anything>) -> HttpResponse {
+pub async fn get(caller: Admin<OwnAccount>) -> HttpResponse {
     HttpResponse::Ok().json(AdminProfile::of(caller.account()))
 }
 
@@ -74,7 +74,7 @@ pub async fn get(caller: Admin<Anything>) -> HttpResponse {
     )
 )]
 pub async fn update(
-    caller: Admin<Anything>,
+    caller: Admin<OwnAccount>,
     binding: Data<Binding>,
     body: Body<AdminProfile>,
 ) -> Result<HttpResponse, ApiError> {

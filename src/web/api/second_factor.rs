@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::auth::one_time::{NewSecret, check_secret, recovery_codes};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::now_unix_secs;
 use crate::model::{RecoveryCode, Secret, SecretStatus, TotpConfig, UserTotpConfig, secretbox};
 use crate::web::error::ApiError;
 use crate::web::operations::status::TotpKind;
 use crate::web::qr;
-use crate::web::request::auth::{Account, Admin, Anything, DisableSecondFactors, Everything};
+use crate::web::request::auth::{Account, Admin, DisableSecondFactors, Everything, OwnAccount};
 use crate::web::request::body::Body;
 use crate::web::response::{ApiResponse, ok};
 use crate::web::services::{Binding, Services};
@@ -138,7 +138,7 @@ fn require_enabled(enabled: bool) -> Result<()> {
         (status = 401, description = "No valid token", body = ApiResponse),
     )
 )]
-pub async fn admin_kinds(_caller: Admin<Anything>, binding: Data<Binding>) -> HttpResponse {
+pub async fn admin_kinds(_caller: Admin<OwnAccount>, binding: Data<Binding>) -> HttpResponse {
     kinds(&binding)
 }
 
@@ -156,7 +156,7 @@ pub async fn admin_kinds(_caller: Admin<Anything>, binding: Data<Binding>) -> Ht
     )
 )]
 pub async fn admin_generate(
-    caller: Admin<Anything>,
+    caller: Admin<OwnAccount>,
     binding: Data<Binding>,
     body: Body<GenerateRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -179,7 +179,7 @@ pub async fn admin_generate(
     )
 )]
 pub async fn admin_validate(
-    _caller: Admin<Anything>,
+    _caller: Admin<OwnAccount>,
     binding: Data<Binding>,
     body: Body<ValidateRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -201,6 +201,10 @@ pub async fn save_admin_totp(
         .store
         .change_admin_second_factor(username, move |filters| {
             if !wanted.enabled {
+                if filters.require_two_factor {
+                    let told = "enabled: your account needs a second factor";
+                    return Err(Error::new(ErrorKind::InvalidInput, told));
+                }
                 filters.forget_second_factor();
                 return Ok(());
             }
@@ -231,7 +235,7 @@ pub async fn save_admin_totp(
     )
 )]
 pub async fn admin_save(
-    caller: Admin<Anything>,
+    caller: Admin<OwnAccount>,
     binding: Data<Binding>,
     body: Body<TotpConfig>,
 ) -> Result<HttpResponse, ApiError> {
@@ -251,7 +255,7 @@ pub async fn admin_save(
         (status = 401, description = "No valid token", body = ApiResponse),
     )
 )]
-pub async fn admin_recovery_codes(caller: Admin<Anything>) -> Result<HttpResponse, ApiError> {
+pub async fn admin_recovery_codes(caller: Admin<OwnAccount>) -> Result<HttpResponse, ApiError> {
     let filters = caller.filters();
     require_enabled(filters.totp_config.enabled)?;
     plain(&filters.recovery_codes)
@@ -288,7 +292,7 @@ pub async fn new_admin_recovery_codes(
     )
 )]
 pub async fn admin_new_recovery_codes(
-    caller: Admin<Anything>,
+    caller: Admin<OwnAccount>,
     binding: Data<Binding>,
 ) -> Result<HttpResponse, ApiError> {
     let codes = new_admin_recovery_codes(&binding.services, caller.username()).await?;

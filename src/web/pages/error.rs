@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::page;
 use crate::error::Error;
+use crate::model::Duty;
 use crate::web::error::ApiError;
 use crate::web::request::id::RequestId;
 use crate::web::url::segment;
@@ -20,6 +21,8 @@ use crate::web::url::segment;
 pub enum PageError {
     /// Nobody is signed in, or not any more.
     SignIn,
+    /// Who is signed in has to do something with the own account first.
+    First(Duty),
     /// The form is not from one of our pages, or from one that is too old.
     Forged,
     /// Whatever the call below says.
@@ -36,6 +39,7 @@ impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SignIn => f.write_str("nobody is signed in"),
+            Self::First(duty) => write!(f, "something has to be done first: {duty:?}"),
             Self::Forged => f.write_str("the form has no valid token"),
             Self::Api(error) => error.fmt(f),
         }
@@ -57,7 +61,7 @@ impl PageError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::SignIn => StatusCode::UNAUTHORIZED,
-            Self::Forged => StatusCode::FORBIDDEN,
+            Self::First(_) | Self::Forged => StatusCode::FORBIDDEN,
             Self::Api(error) => error.status(),
         }
     }
@@ -74,6 +78,12 @@ impl PageError {
     fn told(&self) -> (String, String) {
         let (title, told) = match self {
             Self::SignIn => ("Sign in", "Your session has ended. Sign in to go on."),
+            Self::First(Duty::ChangePassword) => {
+                ("Change your password", "An administrator asks for that before anything else.")
+            }
+            Self::First(Duty::SetUpSecondFactor) => {
+                ("Set up a second factor", "An administrator asks for that before anything else.")
+            }
             Self::Forged => (
                 "The form was too old",
                 "Nothing was changed. Load the page again and repeat what you did; a session \
@@ -144,8 +154,14 @@ pub fn page_of(request: &HttpRequest, error: &PageError) -> HttpResponse {
         accepted.to_str().is_ok_and(|kinds| kinds.contains("text/html") || kinds.contains("*/*"))
     });
     let is_fetched = request.headers().contains_key("x-fetched");
+    let root = page::admin_root(request);
+    if let (PageError::First(duty), true, false) = (error, is_page, is_fetched) {
+        return page::see_other(&match duty {
+            Duty::ChangePassword => format!("{root}/profile#new-password"),
+            Duty::SetUpSecondFactor => format!("{root}/two-factor"),
+        });
+    }
     if matches!(error, PageError::SignIn) && is_page && !is_fetched {
-        let root = page::admin_root(request);
         let next = request.uri().path_and_query().map_or("", |wanted| wanted.as_str());
         let is_start = next == root || request.method() != actix_web::http::Method::GET;
         let query = if is_start { String::new() } else { format!("?next={}", segment(next)) };

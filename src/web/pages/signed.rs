@@ -84,6 +84,11 @@ impl<R: Right> Signed<R> {
             pages.sessions.end(&session);
             return Err(PageError::SignIn);
         };
+        if let Some(duty) = account.duty()
+            && !R::OWN_ACCOUNT
+        {
+            return Err(PageError::First(duty));
+        }
         let admin = Admin::signed_in(account)?;
         Ok(Self { admin, session, binding, request, pages })
     }

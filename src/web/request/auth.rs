@@ -16,7 +16,7 @@ use actix_web::{FromRequest, HttpRequest};
 use base64::Engine;
 
 use crate::auth::{LoginContext, LoginFailure};
-use crate::model::{self, AdminPermission, LoginMethod, LoginProtocol};
+use crate::model::{self, AdminPermission, Duty, LoginMethod, LoginProtocol};
 use crate::provider::Store;
 use crate::web::error::ApiError;
 use crate::web::request::peer::Peer;
@@ -27,6 +27,16 @@ use crate::web::services::Binding;
 pub trait Right: Send + Sync + 'static {
     /// The permission that gives it; `None` is given to every administrator.
     const PERMISSION: Option<AdminPermission>;
+    /// Whether it is given also to who has to do something with the own account first.
+    const OWN_ACCOUNT: bool = false;
+}
+
+/// Any administrator, for the own account.
+pub enum OwnAccount {}
+
+impl Right for OwnAccount {
+    const PERMISSION: Option<AdminPermission> = None;
+    const OWN_ACCOUNT: bool = true;
 }
 
 macro_rules! rights {
@@ -96,6 +106,14 @@ impl<R: Right> Admin<R> {
     }
 
     fn holding(account: model::Admin, claims: Option<Claims>) -> Result<Self, ApiError> {
+        if let Some(duty) = account.duty()
+            && !R::OWN_ACCOUNT
+        {
+            return Err(ApiError::forbidden(match duty {
+                Duty::ChangePassword => "change your password first",
+                Duty::SetUpSecondFactor => "set up a second factor first",
+            }));
+        }
         match R::PERMISSION {
             Some(permission) if !account.may(permission) => Err(lacks(permission)),
             _ => Ok(Self { account, claims, right: PhantomData }),
