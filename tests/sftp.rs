@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
 use common::TestServer;
 use common::clients::{has, run, text};
@@ -162,6 +163,61 @@ fn a_large_directory_lists_completely() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 12_345);
+}
+
+#[test]
+fn clients_find_their_root_below_the_folder_prefix_and_nothing_beside_it() {
+    if !has("sftp") || !has("ssh") {
+        return;
+    }
+    let server = TestServer::with(&[("SFTPD__FOLDER_PREFIX", "/files/here")]);
+    let filters = json!({"start_directory": "/in"});
+    let keys = [common::clients::public_key()];
+    server.add_user("alice", json!({"public_keys": keys, "filters": filters}));
+    let home = server.home("alice");
+    fs::create_dir_all(home.join("in")).unwrap();
+    let local = tempfile::tempdir().unwrap();
+    let l = local.path().display();
+    fs::write(local.path().join("f"), "content").unwrap();
+    let out = server.sftp_ok(
+        "alice",
+        &format!(
+            "pwd\nls -1 /\nls -1 /files\nls -1 /files/here\ndf /\nput {l}/f\n\
+             put {l}/f /files/here/g\nget /files/here/in/f {l}/back\n\
+             rename /files/here/g ../h\nsymlink /files/here/h /files/here/in/link\n\
+             get link {l}/linked\nls -l /files/here/in/link\n"
+        ),
+    );
+    assert!(out.contains("Remote working directory: /files/here/in"), "{out}");
+    for line in ["/files", "/files/here", "/files/here/in"] {
+        assert!(out.lines().any(|shown| shown.trim_end() == line), "{line} in {out}");
+    }
+    for name in ["back", "linked"] {
+        assert_eq!(fs::read(local.path().join(name)).unwrap(), b"content", "{name}");
+    }
+    assert_eq!(fs::read_link(home.join("in/link")).unwrap(), Path::new("../h"));
+    let line = server.wait_for_log("the upload", |line| line["sender"] == "Upload");
+    assert_eq!(line["virtual_path"], "/in/f", "without the prefix");
+    for (command, told) in [
+        (format!("put {l}/f /f"), "no such file"),
+        (format!("put {l}/f /files/f"), "no such file"),
+        ("ls /other".to_owned(), "not found"),
+        ("ls /files/other".to_owned(), "not found"),
+        ("get /in/f".to_owned(), "not found"),
+        ("symlink /h /files/here/x".to_owned(), "no such file"),
+        ("rmdir /files".to_owned(), "permission denied"),
+        ("rename /files/here/h /files/h".to_owned(), "no such file"),
+    ] {
+        let out = server.sftp("alice", &format!("{command}\n"));
+        assert!(!out.status.success(), "{command}");
+        let shown = text(&out).to_lowercase();
+        assert!(shown.contains(told), "{command}: {shown}");
+    }
+    let port = server.sftp_port.to_string();
+    let mut ssh = Command::new("ssh");
+    ssh.args(server.ssh_options()).args(["-p", &port, "alice@127.0.0.1", "pwd"]);
+    let out = ssh.output().unwrap();
+    assert!(!out.status.success(), "commands are off: {}", text(&out));
 }
 
 #[test]

@@ -55,6 +55,10 @@ section! {
         /// File whose content is shown to clients before they authenticate. Empty for none.
         pub login_banner_file: String = String::new();
 
+        /// Directory in which SFTP clients find the root of their account, such as `/files`; all
+        /// SSH commands, `scp` among them, are off then. Empty for none.
+        pub folder_prefix: String = String::new();
+
         /// SSH commands that accounts may run: `md5sum`, `sha1sum`, `sha256sum`, `sha384sum`,
         /// `sha512sum`, `cd`, `pwd`, `scp`, `sftpgo-copy`, `sftpgo-remove`, and the programs
         /// `rsync`, `git-receive-pack`, `git-upload-pack` and `git-upload-archive`, which must
@@ -142,6 +146,5 @@ fn check_banner(banner: &str) -> Result<(), String> {
 /// Known settings of features that this version lacks, at the values that leave them off.
 pub const LATER: &str = r#"{
     "opkssh_path": "",
-    "opkssh_checksum": "",
-    "folder_prefix": ""
+    "opkssh_checksum": ""
 }"#;

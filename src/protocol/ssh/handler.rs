@@ -133,7 +133,8 @@ impl Handler {
         let outlet = Arc::new(HandleOutlet { handle, id });
         let kill = self.connection.kill_switch().clone();
         let metrics = self.context.metrics.clone();
-        Ok(sftp::Channel::start(session, entry, outlet, kill, metrics, log))
+        let prefix = self.context.folder_prefix.clone();
+        Ok(sftp::Channel::start(session, prefix, entry, outlet, kill, metrics, log))
     }
 
     /// Starts the command on an idle channel, if it is enabled.

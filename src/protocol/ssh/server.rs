@@ -23,6 +23,7 @@ use super::half_open::HalfOpen;
 use super::handler::Handler;
 use super::host_keys::{self, HostCertificate, HostKey};
 use super::kill::KillableStream;
+use super::sftp;
 use crate::auth::{Login, UserCertificates};
 use crate::config::{CommonConfig, ServerVersion, SftpdConfig};
 use crate::error::{Error, Result};
@@ -65,6 +66,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     pub log: slog::Logger,
     pub algorithms: Algorithms,
+    /// Where SFTP clients find the root of their account.
+    pub folder_prefix: sftp::Prefix,
     /// What may be run besides SFTP.
     pub commands: exec::Enabled,
     /// Whose certificates open accounts.
@@ -199,6 +202,8 @@ pub fn start(
         &config.trusted_user_ca_keys,
         &config.revoked_user_certs_file,
     )?);
+    let folder_prefix = sftp::Prefix::from_config(&config.folder_prefix);
+    let commands = commands(config, &folder_prefix, &parts.log);
     let methods = methods(config);
     let banner = login_banner(config, config_dir, &parts.log);
     let tries = match config.max_auth_tries {
@@ -234,7 +239,8 @@ pub fn start(
         metrics: parts.metrics,
         log: parts.log,
         algorithms: algorithms.clone(),
-        commands: exec::Enabled::from_config(&config.enabled_ssh_commands),
+        commands,
+        folder_prefix,
         certificates: certificates.clone(),
         keyboard_hook: parts.keyboard_hook,
         half_open: HalfOpen::default(),
@@ -280,6 +286,16 @@ pub fn start(
         commands: context.commands.names().to_vec(),
     };
     Ok(Service { facts, certificates, stop, accepting })
+}
+
+/// What may be run besides SFTP: nothing with a prefix, which commands know nothing of.
+fn commands(config: &SftpdConfig, prefix: &sftp::Prefix, log: &slog::Logger) -> exec::Enabled {
+    if prefix.is_none() {
+        return exec::Enabled::from_config(&config.enabled_ssh_commands);
+    }
+    let told = format_args!("ssh commands are switched off by `folder_prefix`");
+    note(log, slog::Level::Info, told);
+    exec::Enabled::from_config(&[])
 }
 
 /// `SSH-2.0-` and what follows it.

@@ -13,10 +13,11 @@ use super::packet::{
     self, Attributes, HandleId, MAX_DATA, MAX_PACKET, Malformed, Name, OpenFlags, Request,
     StatusCode,
 };
+use super::prefix::{self, Named};
 use super::status::to_status;
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::VirtualPath;
-use crate::storage::Space;
+use crate::storage::{Metadata, Space};
 use crate::vfs::UploadOptions;
 
 /// Entries asked from the storage at a time, and the bytes of one NAME reply: the
@@ -109,11 +110,11 @@ fn refusal(shared: &Shared, id: u32, error: &Error) -> Bytes {
 
 async fn carry_out(shared: &Shared, id: u32, request: Request<'_>) -> Result<Bytes> {
     let session = &shared.session;
-    let path = |raw: &[u8]| shared.resolve(raw);
+    let path = |raw: &[u8]| shared.named(raw)?.in_account();
     match request {
         Request::Init { .. } => return Ok(version()),
         Request::Open { path: raw, flags, attributes } => {
-            return open(shared, id, path(raw), flags, attributes).await;
+            return open(shared, id, path(raw)?, flags, attributes).await;
         }
         Request::Close { handle } => close(shared, handle).await?,
         // Taken by `answer`, which has the packet's memory, and whose replies have a pace.
@@ -121,11 +122,14 @@ async fn carry_out(shared: &Shared, id: u32, request: Request<'_>) -> Result<Byt
             return Err(Error::internal("data reached the wrong place"));
         }
         Request::Lstat { path: raw } => {
-            let metadata = session.lstat(&path(raw)).await?;
+            let metadata = match shared.named(raw)? {
+                Named::Account(path) => session.lstat(&path).await?,
+                Named::Ancestor(_) => prefix::metadata(),
+            };
             return Ok(packet::attributes_reply(id, &names::attributes(&metadata)));
         }
         Request::Stat { path: raw } => {
-            let metadata = session.stat(&path(raw)).await?;
+            let metadata = stat(shared, &shared.named(raw)?).await?;
             return Ok(packet::attributes_reply(id, &names::attributes(&metadata)));
         }
         Request::Fstat { handle } => {
@@ -133,12 +137,12 @@ async fn carry_out(shared: &Shared, id: u32, request: Request<'_>) -> Result<Byt
             let metadata = match &handle.open {
                 Open::Upload(upload) => upload.metadata().await?,
                 Open::Download(download) => download.metadata().await?,
-                Open::Directory(_) => session.stat(&handle.path).await?,
+                Open::Directory(_) => stat(shared, &handle.path).await?,
             };
             return Ok(packet::attributes_reply(id, &names::attributes(&metadata)));
         }
         Request::Setstat { path: raw, attributes } => {
-            session.set_attributes(&path(raw), attributes.to_change()).await?;
+            session.set_attributes(&path(raw)?, attributes.to_change()).await?;
         }
         Request::Fsetstat { handle, attributes } => {
             let handle = shared.handles.get(handle)?;
@@ -146,43 +150,61 @@ async fn carry_out(shared: &Shared, id: u32, request: Request<'_>) -> Result<Byt
             match &handle.open {
                 Open::Upload(upload) => upload.set_attributes(change).await?,
                 Open::Download(download) => download.set_attributes(change).await?,
-                Open::Directory(_) => session.set_attributes(&handle.path, change).await?,
+                Open::Directory(_) => {
+                    let path = handle.path.clone().in_account()?;
+                    session.set_attributes(&path, change).await?;
+                }
             }
         }
         Request::Opendir { path: raw } => {
-            let path = path(raw);
+            let path = shared.named(raw)?;
             if shared.handles.is_full() {
                 return Err(handles::too_many());
             }
-            let listing = session.list(&path).await?;
-            let directory = Directory { listing, ready: Vec::new(), at_end: false };
+            let directory = match &path {
+                Named::Account(path) => {
+                    let listing = Some(session.list(path).await?);
+                    Directory { listing, ready: Vec::new(), at_end: false }
+                }
+                Named::Ancestor(child) => {
+                    let only = names::name(prefix::entry(child), Local::now());
+                    Directory { listing: None, ready: vec![only], at_end: true }
+                }
+            };
             let open = Open::Directory(Box::new(tokio::sync::Mutex::new(directory)));
             let handle = shared.handles.insert(Handle { path, open })?;
             return Ok(packet::handle_reply(id, handle));
         }
         Request::Readdir { handle } => return read_dir(shared, id, handle).await,
-        Request::Remove { path: raw } => session.remove_file(&path(raw)).await?,
+        Request::Remove { path: raw } => session.remove_file(&path(raw)?).await?,
         Request::Mkdir { path: raw, attributes } => {
             let mode = attributes.permissions.map(|mode| mode & 0o7777);
-            session.create_dir(&path(raw), mode).await?;
+            session.create_dir(&path(raw)?, mode).await?;
         }
-        Request::Rmdir { path: raw } => session.remove_dir(&path(raw)).await?,
+        Request::Rmdir { path: raw } => session.remove_dir(&path(raw)?).await?,
         Request::Realpath { path: raw } => return Ok(realpath(shared, id, raw)),
         // Both overwrite, as the peer does and clients have come to expect.
         Request::Rename { from, to } | Request::PosixRename { from, to } => {
-            session.rename(&path(from), &path(to)).await?;
+            session.rename(&path(from)?, &path(to)?).await?;
         }
         Request::Readlink { path: raw } => {
-            let target = session.read_link(&path(raw)).await?;
-            return Ok(name_only(id, target.as_bytes()));
+            let target = session.read_link(&path(raw)?).await?;
+            return Ok(name_only(id, shared.shown(&target).as_bytes()));
         }
-        Request::Symlink { target, link } => session.symlink(target, &path(link)).await?,
+        Request::Symlink { target, link } => {
+            let link = path(link)?;
+            if target.starts_with(b"/") {
+                session.symlink(path(target)?.as_bytes(), &link).await?;
+            } else {
+                session.symlink(target, &link).await?;
+            }
+        }
         Request::Statvfs { path: raw } => {
-            return Ok(space_reply(id, &session.space(&path(raw)).await?));
+            return Ok(space_reply(id, &space(shared, &shared.named(raw)?).await?));
         }
         Request::Fstatvfs { handle } => {
             let handle = shared.handles.get(handle)?;
-            return Ok(space_reply(id, &session.space(&handle.path).await?));
+            return Ok(space_reply(id, &space(shared, &handle.path).await?));
         }
         Request::Fsync { handle } => {
             let handle = shared.handles.get(handle)?;
@@ -203,6 +225,21 @@ async fn carry_out(shared: &Shared, id: u32, request: Request<'_>) -> Result<Byt
         }
     }
     Ok(ok(id))
+}
+
+async fn stat(shared: &Shared, path: &Named) -> Result<Metadata> {
+    match path {
+        Named::Account(path) => shared.session.stat(path).await,
+        Named::Ancestor(_) => Ok(prefix::metadata()),
+    }
+}
+
+/// Above the account's root there is as much room as there.
+async fn space(shared: &Shared, path: &Named) -> Result<Space> {
+    match path {
+        Named::Account(path) => shared.session.space(path).await,
+        Named::Ancestor(_) => shared.session.space(&VirtualPath::root()).await,
+    }
 }
 
 async fn open(
@@ -229,7 +266,7 @@ async fn open(
     } else {
         Open::Download(shared.session.begin_download(&path).await?)
     };
-    let handle = shared.handles.insert(Handle { path, open })?;
+    let handle = shared.handles.insert(Handle { path: Named::Account(path), open })?;
     Ok(packet::handle_reply(id, handle))
 }
 
@@ -321,8 +358,11 @@ async fn read_dir(shared: &Shared, id: u32, handle: Option<HandleId>) -> Result<
         return Err(Error::new(ErrorKind::NotADirectory, "read of entries from a file"));
     };
     let mut directory = directory.lock().await;
-    if directory.ready.is_empty() && !directory.at_end {
-        let batch = directory.listing.next_batch(LIST_BATCH).await?;
+    if directory.ready.is_empty()
+        && !directory.at_end
+        && let Some(listing) = &mut directory.listing
+    {
+        let batch = listing.next_batch(LIST_BATCH).await?;
         directory.at_end = batch.is_empty();
         let now = Local::now();
         directory.ready = batch.into_iter().rev().map(|entry| names::name(entry, now)).collect();

@@ -44,6 +44,7 @@ use tokio::sync::Notify;
 use super::dispatch;
 use super::handles::{Handles, Open};
 use super::packet::{self, Framer, MAX_DATA, Malformed, Request, StatusCode};
+use super::prefix::{Named, Prefix};
 use super::status::to_status;
 use crate::metrics::Metrics;
 use crate::paths::VirtualPath;
@@ -139,8 +140,10 @@ impl std::fmt::Display for ChannelError {
 /// State shared by the three parties.
 pub(super) struct Shared {
     pub(super) session: Session,
-    /// Where relative paths begin.
-    pub(super) start_directory: VirtualPath,
+    /// Where the client finds the account's root.
+    prefix: Prefix,
+    /// Where the client's relative paths begin.
+    start_directory: VirtualPath,
     /// The session's place in the registry, until the worker has ended.
     _entry: SessionHandle,
     pub(super) handles: Handles,
@@ -214,9 +217,19 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// What a client's path means.
+    /// A client's path from its root.
     pub(super) fn resolve(&self, raw: &[u8]) -> VirtualPath {
         VirtualPath::resolve(&self.start_directory, raw)
+    }
+
+    /// What a client's path means.
+    pub(super) fn named(&self, raw: &[u8]) -> crate::error::Result<Named> {
+        self.prefix.named(self.resolve(raw))
+    }
+
+    /// A path of the account as the client knows it.
+    pub(super) fn shown(&self, path: &VirtualPath) -> VirtualPath {
+        self.prefix.shown(path)
     }
 
     fn enqueue(&self, job: Job, len: usize) {
@@ -374,6 +387,7 @@ impl Channel {
     /// Starts the worker and the pump for a session.
     pub fn start(
         session: Session,
+        prefix: Prefix,
         entry: SessionHandle,
         outlet: Arc<dyn Outlet>,
         kill: KillSwitch,
@@ -385,7 +399,8 @@ impl Channel {
             .upload_rate()
             .map_or(INPUT_BUDGET, |rate| enough(rate).clamp(LEAST_INPUT_BUDGET, INPUT_BUDGET));
         let shared = Arc::new(Shared {
-            start_directory: session.start_directory(),
+            start_directory: prefix.shown(&session.start_directory()),
+            prefix,
             session,
             _entry: entry,
             handles: Handles::default(),

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::packet::{HandleId, Name};
+use super::prefix::Named;
 use crate::error::{Error, ErrorKind, Result};
-use crate::paths::VirtualPath;
 use crate::vfs::{Download, Listing, Upload};
 
 /// Open handles a channel may have at a time, as advertised in
@@ -22,7 +22,8 @@ pub enum Open {
 /// A directory being read.
 #[derive(Debug)]
 pub struct Directory {
-    pub listing: Listing,
+    /// `None` for a directory above the account's root, all of which is ready.
+    pub listing: Option<Listing>,
     /// Read from the listing and not sent yet, in reverse order.
     pub ready: Vec<Name>,
     pub at_end: bool,
@@ -31,7 +32,7 @@ pub struct Directory {
 /// An open file or directory with the path it was opened by.
 #[derive(Debug)]
 pub struct Handle {
-    pub path: VirtualPath,
+    pub path: Named,
     pub open: Open,
 }
 

@@ -10,7 +10,9 @@ pub mod engine;
 pub mod handles;
 pub mod names;
 pub mod packet;
+pub mod prefix;
 pub mod status;
 pub mod stdio;
 
 pub use engine::{Channel, ChannelError, Inline, Outlet};
+pub use prefix::Prefix;

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
+use super::Prefix;
 use super::engine::{Channel, Gone, Inline, OUTPUT_BUDGET, Outlet, TrySend};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Metrics;
@@ -56,7 +57,8 @@ pub async fn serve(
     let outbox = Arc::new(Outbox::default());
     let (mut chunks, spent) = read_in_background(input)?;
     write_in_background(outbox.clone(), output)?;
-    let mut channel = Channel::start(session, entry, outbox.clone(), kill.clone(), metrics, log);
+    let (prefix, ending) = (Prefix::default(), kill.clone());
+    let mut channel = Channel::start(session, prefix, entry, outbox.clone(), ending, metrics, log);
     let ended_by_server = || {
         let why = kill.reason().map_or_else(|| "the session was ended".into(), |r| r.to_string());
         Err(Error::new(ErrorKind::Aborted, why))

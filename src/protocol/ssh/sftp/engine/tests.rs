@@ -111,7 +111,10 @@ async fn channel(home: &std::path::Path) -> (Channel, Connection) {
     .await
     .unwrap();
     let kill = connection.kill_switch().clone();
-    (Channel::start(session, entry, Arc::new(Sink), kill, metrics, log), connection)
+    (
+        Channel::start(session, Prefix::default(), entry, Arc::new(Sink), kill, metrics, log),
+        connection,
+    )
 }
 
 fn packet(body: &[u8]) -> Vec<u8> {
