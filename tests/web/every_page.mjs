@@ -1,6 +1,6 @@
 // Every page that the navigation leads to, and those that it does not: accessible in both
 // themes and widths, within the window, and quiet.
-import { accessible, admin, api, assert, fits, root, story } from "./lib.mjs";
+import { accessible, admin, api, assert, fits, root, story, tablesFit } from "./lib.mjs";
 
 const shots = process.env.SFTPGO_TEST_SHOTS;
 
@@ -14,6 +14,16 @@ for (const [at, description] of ["Nightly statements", "<script>alert(1)</script
     quota_size: 1_000_000_000, groups: [{ name: "design", type: 1 }],
   });
 }
+// One with much of everything, and as long a name as there may be.
+const long = "longname".repeat(15);
+const folders = Array.from({ length: 20 }, (_, at) => ({ name: `folder-${at}`, virtual_path: `/mounted/somewhere-${at}`, quota_size: at, quota_files: 0 }));
+for (const { name } of folders) await api("POST", "/folders", { name, mapped_path: `/tmp/sftpgo-web-${name}` });
+await api("POST", "/users", {
+  username: long, password: "a pass phrase", status: 1, home_dir: "/tmp/sftpgo-web-long", quota_size: 1_073_741_824,
+  permissions: Object.fromEntries([["/", ["*"]], ...folders.map(({ virtual_path }) => [virtual_path, ["list"]])]),
+  expiration_date: Date.now() + 40 * 86_400_000, groups: [{ name: "design", type: 1 }], virtual_folders: folders,
+});
+await api("POST", `/quotas/users/${long}/scan`);
 // A task with something to tell.
 await api("POST", "/bulk/users?background=1", { action: "enable", usernames: ["user-0", "nobody"] });
 
@@ -46,7 +56,8 @@ async function pages(page) {
     forms.push(...kinds.values());
   }
   const backup = await uploadedBackup(page);
-  return [...new Set([...links, ...forms, backup, `${root}/web/admin/profile`, `${root}/web/admin/two-factor`, `${root}/web/admin/goto?q=u`])];
+  const tabs = ["storage", "permissions"].map((tab) => `${root}/web/admin/users/${long}?tab=${tab}`);
+  return [...new Set([...links, ...forms, ...tabs, backup, `${root}/web/admin/profile`, `${root}/web/admin/two-factor`, `${root}/web/admin/goto?q=u`])];
 }
 
 await story(async ({ open }) => {
@@ -60,7 +71,11 @@ await story(async ({ open }) => {
       await page.goto(url);
       const what = `${new URL(url).pathname}${new URL(url).search} ${colorScheme} ${width}`;
       await accessible(page, what);
-      await fits(page, what);
+      for (const narrow of width > 1000 && colorScheme === "light" ? [1100, 1024, 800, 320, width] : [width]) {
+        await page.setViewportSize({ width: narrow, height });
+        await fits(page, `${what} in ${narrow}`);
+        await tablesFit(page, `${what} in ${narrow}`);
+      }
       assert.equal((await page.$$("h1")).length, 1, `${what} has one headline`);
       if (shots) await page.screenshot({ path: `${shots}/${what.replaceAll(/[^a-z0-9]+/gi, "-")}.png`, fullPage: true });
       seen += 1;
@@ -68,6 +83,17 @@ await story(async ({ open }) => {
     page.wellBehaved();
   }
   assert.ok(seen >= 12, `only ${seen} pages were seen`);
+});
+
+// Who wants more columns than there is room for still sees what can be done with a row.
+await story(async ({ open }) => {
+  const page = await open({ viewport: { width: 1024, height: 900 } });
+  await page.signIn();
+  await page.goto(`${root}/web/admin/users?cols=status,groups,storage,quota,login,expires,role,email,created`);
+  await page.click(`summary[aria-label="Actions for user-0"]`);
+  const [menu, table] = await page.$$eval(".menu[open] summary, .table-wrap", (all) => all.map((one) => one.getBoundingClientRect().right).sort((a, b) => a - b));
+  assert.ok(menu <= table && table <= 1024, `${menu} ${table}`);
+  page.wellBehaved();
 });
 
 // The same with the policy of the pages in force: nothing is refused, as all is our own.

@@ -1,5 +1,5 @@
 // A slow upload of a real client moves on the page, and is ended from there.
-import { api, assert, cutOff, eventually, root, slowUpload, story } from "./lib.mjs";
+import { api, assert, cutOff, eventually, root, slowUpload, story, tablesFit } from "./lib.mjs";
 
 const client = await slowUpload("slow");
 try {
@@ -15,6 +15,10 @@ try {
     await eventually("the bytes move", async () => (await moved()) !== before);
     await eventually("there is a rate", async () => /\d.* [KM]?B\/s/.test(await page.textContent(".session [data-cell=rate]")));
 
+    for (const width of [1100, 1024, 800, 390, 1280]) {
+      await page.setViewportSize({ width, height: 900 });
+      await tablesFit(page, `connections in ${width}`);
+    }
     await page.click(".session a:has-text('Kill')");
     await page.waitForSelector("dialog[open]");
     assert.match(await page.textContent("dialog"), /slow/);

@@ -83,6 +83,12 @@ export async function fits(page, what) {
   assert.ok(needed <= there, `${what} is ${needed} px wide in a window of ${there}`);
 }
 
+/// Fails if a table is wider than its place: what can be done with a row would be out of sight.
+export async function tablesFit(page, what) {
+  const hidden = await page.$$eval(".table-wrap", (all) => all.map((one) => one.scrollWidth - one.clientWidth).filter((width) => width > 0));
+  assert.deepEqual(hidden, [], `${what}: px of tables out of sight`);
+}
+
 /// Waits until `holds` is true, asking it now and then.
 export async function eventually(what, holds, seconds = 20) {
   const end = Date.now() + seconds * 1000;

@@ -208,6 +208,7 @@ pub async fn page(
         "columns": COLUMNS.iter().map(|(key, label, _)| json!({
             "key": key, "label": label, "shown": view.cols.iter().any(|col| col == key),
         })).collect::<Vec<_>>(),
+        "has_choice": view.cols != DEFAULT_COLUMNS,
         "states": STATES,
         "sizes": SIZES,
         "first": first + 1,
