@@ -194,6 +194,19 @@ pub struct AdminGroupMapping {
     pub options: AdminGroupMappingOptions,
 }
 
+impl AdminGroupMapping {
+    /// How a new user joins the group; `None` if the option is none of those there are.
+    pub fn of_new_user(&self) -> Option<GroupMapping> {
+        let kind = match self.options.add_to_users_as {
+            0 => GroupMapping::MEMBERSHIP,
+            1 => GroupMapping::PRIMARY,
+            2 => GroupMapping::SECONDARY,
+            _ => return None,
+        };
+        Some(GroupMapping { name: self.name.clone(), kind })
+    }
+}
+
 /// How they join it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
@@ -254,20 +267,10 @@ impl Admin {
     fn normalise_groups(&mut self, rules: &Rules) -> Result<()> {
         let mut memberships = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
-            let as_what = group.options.add_to_users_as;
-            memberships.push(GroupMapping {
-                name: group.name.clone(),
-                kind: match as_what {
-                    0 => GroupMapping::MEMBERSHIP,
-                    1 => GroupMapping::PRIMARY,
-                    2 => GroupMapping::SECONDARY,
-                    other => {
-                        return Err(Error::invalid(format!(
-                            "options.add_to_users_as: {other} is not 0, 1 or 2"
-                        )));
-                    }
-                },
-            });
+            memberships.push(group.of_new_user().ok_or_else(|| {
+                let other = group.options.add_to_users_as;
+                Error::invalid(format!("options.add_to_users_as: {other} is not 0, 1 or 2"))
+            })?);
         }
         normalise_memberships(&mut memberships, rules)?;
         self.groups = memberships

@@ -16,6 +16,7 @@ mod lists;
 mod live_pages;
 mod logs;
 mod maintenance;
+mod new_users;
 mod object_pages;
 mod permission_test;
 mod quotas;

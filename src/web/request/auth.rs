@@ -16,7 +16,9 @@ use actix_web::{FromRequest, HttpRequest};
 use base64::Engine;
 
 use crate::auth::{LoginContext, LoginFailure};
-use crate::model::{self, AdminPermission, Duty, LoginMethod, LoginProtocol};
+use crate::model::{
+    self, AdminGroupMapping, AdminPermission, Duty, GroupMapping, LoginMethod, LoginProtocol,
+};
 use crate::provider::Store;
 use crate::web::error::ApiError;
 use crate::web::request::peer::Peer;
@@ -95,6 +97,11 @@ impl<R: Right> Admin<R> {
     /// everybody. See `scope`.
     pub(in crate::web) fn role(&self) -> Option<&str> {
         Some(self.account.role.as_str()).filter(|role| !role.is_empty())
+    }
+
+    /// The groups that users whom this administrator makes in the pages join.
+    pub(in crate::web) fn groups_of_new_users(&self) -> Vec<GroupMapping> {
+        self.account.groups.iter().filter_map(AdminGroupMapping::of_new_user).collect()
     }
 
     /// An administrator who has signed in to the web pages, if that is enough.

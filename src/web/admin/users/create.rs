@@ -4,10 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::rows::words;
-use super::tabs::{self, permissions};
+use super::tabs::{self, permissions, profile};
 use super::{path_of, times};
-use crate::model::{AdminPermission, GroupMapping, Password, Permissions, User};
+use crate::model::{AdminPermission, Password, Permissions, User};
 use crate::web::error::ApiError;
 use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
@@ -17,7 +16,7 @@ use crate::web::pages::signed::{Act, Signed};
 use crate::web::request::auth::{AddUsers, Right};
 
 /// The fields that a new user and a template have in common.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 10] = [
     "username",
     "description",
     "email",
@@ -28,9 +27,12 @@ const FIELDS: [&str; 12] = [
     "quota_size_unit",
     "quota_files",
     "expiration_date",
-    "primary_group",
-    "secondary_groups",
 ];
+
+pub const NAME_TAKEN: &str = "This name is taken.";
+/// Who has neither cannot sign in. The REST API takes such users, as programs may add the
+/// one or the other later.
+pub const NO_CREDENTIALS: &str = "Has neither a password nor a public key.";
 
 /// The names of the groups, for who may see them.
 pub async fn group_names<R: Right>(signed: &Signed<R>) -> Result<Vec<String>, ApiError> {
@@ -51,7 +53,15 @@ pub fn view(form: &Form) -> Value {
     };
     default(&mut view, "preset", "full");
     default(&mut view, "quota_size_unit", "GB");
+    view.insert("groups".to_owned(), profile::GROUPS.view(form));
     Value::Object(view)
+}
+
+/// The form that nobody has filled in yet: the users whom an administrator makes join the
+/// groups that its account names.
+pub fn at_first<R: Right>(signed: &Signed<R>) -> Form {
+    let joins = signed.admin.groups_of_new_users();
+    Form::of_fields(profile::group_fields(&joins))
 }
 
 /// What is the same on the page of a new user and on that of a template.
@@ -88,19 +98,12 @@ pub fn read(form: &Form, errors: &mut FieldErrors) -> User {
         Some(list) => user.permissions = Permissions::on_root(list.iter().copied()),
         None => errors.add("preset", "Choose what the user may do."),
     }
-    let group = |name: String, kind: i32| GroupMapping { name, kind };
-    let primary = form.trimmed("primary_group");
-    if !primary.is_empty() {
-        user.groups.push(group(primary.to_owned(), GroupMapping::PRIMARY));
-    }
-    for name in words(form.get("secondary_groups")) {
-        user.groups.push(group(name, GroupMapping::SECONDARY));
-    }
+    user.groups = profile::groups(form);
     user
 }
 
 pub async fn page(signed: Signed<AddUsers>) -> Result<HttpResponse, PageError> {
-    show(&signed, StatusCode::OK, &Form::default(), &FieldErrors::default()).await
+    show(&signed, StatusCode::OK, &at_first(&signed), &FieldErrors::default()).await
 }
 
 async fn show(
@@ -113,22 +116,53 @@ async fn show(
         "f": view(form),
         "public_keys": form.get("public_keys"),
         "common": common(signed).await?,
+        "more": form.get("more"),
         "errors": errors,
         "error_labels": errors.labels(tabs::label_of_field),
     });
     signed.page_with(status, "admin/user_new.html", "users", "New user", content).await
 }
 
+/// Notes all that keeps `user` from being created, as far as it shows before it is tried.
+async fn check(
+    signed: &Signed<AddUsers>,
+    user: &User,
+    errors: &mut FieldErrors,
+) -> Result<(), PageError> {
+    let store = &signed.services().store;
+    if user.username.is_empty() {
+        errors.add("username", "Enter a name.");
+    } else if store.user(&user.username).await?.is_some() {
+        errors.add("username", NAME_TAKEN);
+    }
+    if user.password.is_empty() && user.public_keys.is_empty() {
+        errors.add("password", NO_CREDENTIALS);
+    }
+    if let Err(error) = user.clone().normalise(store.rules()) {
+        tabs::place(error.context(), errors);
+    }
+    Ok(())
+}
+
+/// No page has a password in it, so one that was typed is lost with the next page.
+fn ask_again(form: &Form, errors: &mut FieldErrors) {
+    if !form.get("password").is_empty() {
+        errors.add("password", "Type the password again.");
+    }
+}
+
 pub async fn save(act: Act<AddUsers>) -> Result<HttpResponse, PageError> {
     let (by, form) = (&act.by, &act.form);
     let mut errors = FieldErrors::default();
+    if form.has("more") {
+        ask_again(form, &mut errors);
+        return show(by, StatusCode::OK, form, &errors).await;
+    }
     let mut user = read(form, &mut errors);
     user.password = Password::from(form.get("password"));
     let lines = form.get("public_keys").lines().map(str::trim);
     user.public_keys = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    if user.username.is_empty() {
-        errors.add("username", "Enter a name.");
-    }
+    check(by, &user, &mut errors).await?;
     if errors.is_empty() {
         match by.services().users_of(&by.admin).add(user).await {
             Ok(user) => {
@@ -137,8 +171,9 @@ pub async fn save(act: Act<AddUsers>) -> Result<HttpResponse, PageError> {
                 let path = path_of(&by.request, &user.username);
                 return Ok(see_other(&if may_view { path } else { admin_root(&by.request) }));
             }
+            // Somebody else was faster.
             Err(error) if error.status() == StatusCode::CONFLICT => {
-                errors.add("username", "This name is taken.");
+                errors.add("username", NAME_TAKEN);
             }
             Err(error) if error.status().is_client_error() => {
                 tabs::place(error.told(), &mut errors);
@@ -146,5 +181,6 @@ pub async fn save(act: Act<AddUsers>) -> Result<HttpResponse, PageError> {
             Err(error) => return Err(error.into()),
         }
     }
+    ask_again(form, &mut errors);
     show(by, StatusCode::UNPROCESSABLE_ENTITY, form, &errors).await
 }

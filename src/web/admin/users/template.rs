@@ -46,7 +46,7 @@ impl Line {
             return Some(format!("Public key: {}", sentence(error.context())));
         }
         if !has_password && self.key.is_empty() {
-            return Some("Has neither a password nor a public key.".to_owned());
+            return Some(create::NO_CREDENTIALS.to_owned());
         }
         None
     }
@@ -87,7 +87,7 @@ fn pattern(form: &Form) -> &str {
 }
 
 pub async fn page(signed: Signed<AddUsers>) -> Result<HttpResponse, PageError> {
-    let form = Form::default();
+    let form = create::at_first(&signed);
     show(&signed, StatusCode::OK, &form, &FieldErrors::default(), Value::Null, Value::Null).await
 }
 
@@ -110,6 +110,7 @@ async fn show(
         "lines": form.get("lines"),
         "password_pattern": pattern(form),
         "common": create::common(signed).await?,
+        "more": form.get("more"),
         "errors": errors,
         "error_labels": errors.labels(tabs::label_of_field),
         "preview": preview,
@@ -125,6 +126,9 @@ async fn show(
 pub async fn act(act: Act<AddUsers>) -> Result<HttpResponse, PageError> {
     let (by, form) = (&act.by, &act.form);
     let mut errors = FieldErrors::default();
+    if form.has("more") {
+        return show(by, StatusCode::OK, form, &errors, Value::Null, Value::Null).await;
+    }
     let template = create::read(form, &mut errors);
     let (lines, pattern) = (lines(form), pattern(form));
     match lines.len() {
@@ -203,7 +207,7 @@ async fn preview(
         }
         // Names are one space for all roles, so this tells only that one is taken.
         if wrong.is_none() && services.store.user(&user.username).await?.is_some() {
-            wrong = Some("This name is taken.".to_owned());
+            wrong = Some(create::NAME_TAKEN.to_owned());
         }
         preview.push(json!({
             "username": user.username,

@@ -4,7 +4,7 @@
 mod limits;
 pub mod network;
 pub mod permissions;
-mod profile;
+pub mod profile;
 pub mod sign_in;
 mod storage;
 

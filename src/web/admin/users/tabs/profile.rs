@@ -6,7 +6,9 @@ use crate::web::admin::users::rows::{Filling, Section};
 use crate::web::admin::users::times;
 use crate::web::pages::form::{FieldErrors, Form};
 
-const GROUPS: Section = Section { name: "groups", texts: &["name"], choices: &["type"], many: &[] };
+/// The groups of a user.
+pub const GROUPS: Section =
+    Section { name: "groups", texts: &["name"], choices: &["type"], many: &[] };
 
 pub const FIELDS: Fields = Fields {
     single: &["status", "email", "description", "role", "expiration_date", "additional_info"],
@@ -25,8 +27,15 @@ pub fn fields(user: &User) -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    fields.extend(group_fields(&user.groups));
+    fields
+}
+
+/// The fields of [`GROUPS`] for these memberships.
+pub fn group_fields(groups: &[GroupMapping]) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
     let mut rows = Filling::of(&GROUPS, &mut fields);
-    for group in &user.groups {
+    for group in groups {
         rows.row(&[("name", group.name.clone()), ("type", group.kind.to_string())]);
     }
     fields
