@@ -1,9 +1,13 @@
 //! The command line and the configuration, as somebody at a shell sees them.
 
+mod common;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use common::TestServer;
 
 /// The program with an environment that says nothing about it.
 fn sftpgo(config_dir: &Path) -> Command {
@@ -216,4 +220,20 @@ fn completions_and_man_pages_cover_the_commands() {
     let output = sftpgo(dir.path()).args(["gen", "man"]).output().expect("run");
     assert_eq!(output.status.code(), Some(0));
     assert!(dir.path().join("man/sftpgo.1").exists());
+}
+
+#[test]
+fn a_stray_key_leaves_the_listeners_where_they_are() {
+    let strays = ["SFTPD__BINDINGS__X__ADDRESS", "HTTPD__BINDINGS__X", "HTTPD__BINDINGS__PORT"];
+    let server = TestServer::with(&strays.map(|stray| (stray, "5")));
+    let lines = server.log();
+    let messages: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+    for port in [server.sftp_port, server.http_port] {
+        let expected = format!("listening on 127.0.0.1:{port}");
+        assert!(messages.iter().any(|message| message.starts_with(&expected)), "{messages:?}");
+    }
+    for stray in strays {
+        let is_named = |message: &&str| message.contains(stray) && message.contains("unknown key");
+        assert!(messages.iter().any(is_named), "{stray}: {messages:?}");
+    }
 }

@@ -5,8 +5,9 @@
 use std::fmt::Write as _;
 
 use super::Config;
+use super::lists;
 use super::setting::{Report, Setting, describe};
-use super::tree::{Content, Node};
+use super::tree::{Content, Node, as_index};
 
 /// An older key and the key that took its place. A number in the path is an
 /// index into a list.
@@ -52,7 +53,7 @@ pub const FOLDED: [(&str, &str); 3] = [
 ];
 
 /// Moves the older names in one source; one warning for each.
-pub fn rename(tree: &mut Node, warnings: &mut Vec<String>) {
+pub fn rename(tree: &mut Node, report: &mut Report, warnings: &mut Vec<String>) {
     for (old, new) in RENAMED {
         let Some(node) = tree.take(old) else { continue };
         if node.is_null() {
@@ -66,7 +67,7 @@ pub fn rename(tree: &mut Node, warnings: &mut Vec<String>) {
         ));
         move_to(tree, new, node, warnings);
     }
-    fold_host_keys(tree, warnings);
+    fold_host_keys(tree, report, warnings);
 }
 
 /// A whole table moves entry by entry, so that it can meet newer entries.
@@ -93,7 +94,7 @@ fn is_taken(tree: &Node, new: &str) -> bool {
     // A list that is written as a whole takes all of its indexes.
     let list = new.split_once(".0.").map(|(list, _)| list);
     if let Some(node) = list.and_then(|list| tree.get(list))
-        && !node.is_list_patch()
+        && !lists::is_patch(node)
     {
         return true;
     }
@@ -103,14 +104,13 @@ fn is_taken(tree: &Node, new: &str) -> bool {
 }
 
 /// `sftpd.keys = [{private_key = "a"}]`: `sftpd.host_keys = ["a"]`.
-fn fold_host_keys(tree: &mut Node, warnings: &mut Vec<String>) {
-    let Some(keys) = tree.take("sftpd.keys") else { return };
+fn fold_host_keys(tree: &mut Node, report: &mut Report, warnings: &mut Vec<String>) {
+    let Some(mut keys) = tree.take("sftpd.keys") else { return };
+    lists::settle_tables(&mut keys, "sftpd.keys", report);
     let elements: Vec<&Node> = match &keys.content {
         Content::Null => return,
         Content::List(items) => items.iter().collect(),
-        // A list patch from a text source, or a single HCL block.
-        Content::Table(entries) if keys.is_list_patch() => entries.values().collect(),
-        Content::Table(_) => vec![&keys],
+        Content::Patch(items) => items.values().collect(),
         _ => {
             // Not a list: the typed parse says so.
             tree.put("sftpd.host_keys", keys);
@@ -179,7 +179,7 @@ impl Folded {
 /// `sftpd.bindings.0.port`: `sftpd.bindings[0].port`.
 pub fn bracketed(path: &str) -> String {
     path.split('.').fold(String::new(), |mut key, part| {
-        if part.parse::<u32>().is_ok() {
+        if as_index(part).is_some() {
             let _ = write!(key, "[{part}]");
         } else {
             if !key.is_empty() {

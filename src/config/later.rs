@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::setting::{Leftover, describe, parse_bool};
-use super::tree::{Content, Node, join};
+use super::tree::{Content, Node, join, without_indexes};
 use super::{
     acme, command, common, data_provider, ftpd, http, httpd, kms, mfa, plugins, sftpd, smtp,
     telemetry, webdavd,
@@ -150,13 +150,8 @@ fn judge_one(
     }
     match &node.content {
         Content::Table(entries) if !entries.is_empty() => {
-            // One HCL block looks like a table, several like a list.
-            let as_list = format!("{general}[]");
-            let stands_for_list =
-                known.keys().any(|key| key.starts_with(&as_list)) && !node.is_list_patch();
-            let at = if stands_for_list { format!("{key}[0]") } else { key.to_owned() };
             for (name, node) in entries {
-                judge_one(&join(&at, name), node, known, verdict)?;
+                judge_one(&join(key, name), node, known, verdict)?;
             }
         }
         Content::List(items)
@@ -192,22 +187,6 @@ fn judge_one(
     Ok(())
 }
 
-/// `sftpd.bindings[3].port`: `sftpd.bindings[].port`.
-fn without_indexes(key: &str) -> String {
-    let mut general = String::with_capacity(key.len());
-    let mut is_index = false;
-    for char in key.chars() {
-        match char {
-            '[' => is_index = true,
-            ']' => is_index = false,
-            _ if is_index => continue,
-            _ => {}
-        }
-        general.push(char);
-    }
-    general
-}
-
 fn is_older_default(key: &str, node: &Node) -> Result<bool> {
     for (older, value) in OLDER_DEFAULTS {
         if older == key {
@@ -230,6 +209,7 @@ fn is_off(node: &Node) -> bool {
         Content::Number(number) => number.as_f64() == Some(0.0),
         Content::Text(text) => text.is_empty(),
         Content::List(items) => items.is_empty(),
+        Content::Patch(items) => items.is_empty(),
         Content::Table(entries) => entries.is_empty(),
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::alias::{self, Folded};
 use super::environment::{self, Environment};
+use super::lists::Lists;
 use super::setting::{Report, Setting};
 use super::tree::{Node, Origin};
 use super::{Config, file, later};
@@ -113,20 +114,22 @@ pub fn load(sources: Sources) -> Result<Loaded> {
     let config_dir = ConfigDir::new(&config_dir)?;
     environment::add_env_d(config_dir.path(), &mut environment)?;
 
-    let mut warnings = Vec::new();
+    let (mut report, mut warnings) = (Report::default(), Vec::new());
+    let lists = Lists::known()?;
     let built_in = Origin::built_in();
     let mut tree = Node::from_json(Config::default().to_json(), "", &|_| Rc::clone(&built_in));
     let file = file::find(config_dir.path(), config_file.as_deref(), &other_dirs)?;
     if let Some(path) = &file {
         let mut from_file = file::read(path, &environment)?;
-        alias::rename(&mut from_file, &mut warnings);
+        alias::rename(&mut from_file, &mut report, &mut warnings);
+        lists.settle(&mut from_file, "", &mut report);
         tree.overlay(from_file);
     }
     let mut from_environment = environment::to_tree(&environment, &mut warnings);
-    alias::rename(&mut from_environment, &mut warnings);
+    alias::rename(&mut from_environment, &mut report, &mut warnings);
+    lists.settle(&mut from_environment, "", &mut report);
     tree.overlay(from_environment);
 
-    let mut report = Report::default();
     let folded = Folded::take(&mut tree, &mut report, &mut warnings);
     let config = Config::read(&tree, "", &mut report);
     let verdict = later::judge(report.leftovers)?;

@@ -19,6 +19,7 @@ pub mod http;
 pub mod httpd;
 pub mod kms;
 pub mod later;
+pub mod lists;
 pub mod load;
 pub mod mfa;
 pub mod plugins;

@@ -270,10 +270,6 @@ impl<T: Setting> Setting for Vec<T> {
                     })
                     .collect()
             }
-            // One HCL block looks like a table, several like a list.
-            Content::Table(_) if matches!(T::shape(), Shape::Table(_)) => {
-                T::read(node, &item_at(0), report).into_iter().collect()
-            }
             _ => {
                 report.reject(node, at, format_args!("expected a {}", Self::kind()));
                 return None;

@@ -293,6 +293,66 @@ fn an_index_in_the_environment_extends_a_list_or_patches_one_field() {
 }
 
 #[test]
+fn a_stray_key_is_a_warning_and_the_list_stays() {
+    let file = "[sftpd.bindings]\nport = 22\naddress = \"::1\"\n\
+                [[httpd.bindings]]\nport = 81\naddress = \"::1\"\n\
+                [[common.rate_limiters]]\naverage = 3\n";
+    let strays = [
+        "SFTPGO_SFTPD__BINDINGS__X__ADDRESS",
+        "SFTPGO_SFTPD__BINDINGS__-1__PORT",
+        "SFTPGO_SFTPD__BINDINGS__1__ADRESS",
+        "SFTPGO_SFTPD__KEYS__X__PRIVATE_KEY",
+        "SFTPGO_SFTPD__HOST_KEYS__X",
+        "SFTPGO_HTTPD__BINDINGS__PORT",
+        "SFTPGO_HTTPD__BINDINGS__X",
+        "SFTPGO_COMMON__RATE_LIMITERS__X__AVERAGE",
+        "SFTPGO_SFTPD__0__PORT",
+        "SFTPGO_FTPD__BINDINGS__X__PORT",
+    ];
+    for (name, text) in [("sftpgo.toml", file), ("sftpgo.yaml", "")] {
+        let expected = Scene::with_file(name, text).load().config;
+        for stray in strays {
+            let loaded = Scene::with_file(name, text).env(stray, "5").load();
+            assert_eq!(loaded.config, expected, "{stray}");
+            assert_eq!(loaded.warnings.len(), 1, "{stray}: {:?}", loaded.warnings);
+            let warning = &loaded.warnings[0];
+            assert!(warning.contains(stray) && warning.contains("unknown key"), "{warning}");
+        }
+    }
+    // The indexes beside it count, also under their older names.
+    let loaded = Scene::new()
+        .env("SFTPGO_SFTPD__BINDINGS__X__ADDRESS", "127.0.0.9")
+        .env("SFTPGO_SFTPD__BINDINGS__0__PORT", "7")
+        .env("SFTPGO_SFTPD__BIND_ADDRESS", "127.0.0.2")
+        .load();
+    let binding = &loaded.config.sftpd.bindings[0];
+    assert_eq!((binding.port, binding.address.as_str()), (7, "127.0.0.2"));
+    // And a setting that is not available still stops the start.
+    let scene = Scene::new()
+        .env("SFTPGO_FTPD__BINDINGS__X__PORT", "0")
+        .env("SFTPGO_FTPD__BINDINGS__0__PORT", "2121");
+    assert!(scene.error().contains("SFTPGO_FTPD__BINDINGS__0__PORT"), "{}", scene.error());
+}
+
+#[test]
+fn an_index_patches_the_only_element_of_a_file() {
+    for (name, text) in [
+        ("sftpgo.toml", "[sftpd.bindings]\nport = 22\naddress = \"::1\"\n"),
+        ("sftpgo.hcl", "sftpd {\n  bindings {\n    port = 22\n    address = \"::1\"\n  }\n}\n"),
+        ("sftpgo.json", r#"{"sftpd": {"bindings": {"port": 22, "address": "::1"}}}"#),
+    ] {
+        let scene = Scene::with_file(name, text).env("SFTPGO_SFTPD__BINDINGS__0__PORT", "23");
+        let loaded = scene.load();
+        assert!(loaded.warnings.is_empty(), "{name}: {:?}", loaded.warnings);
+        let binding = SftpdBinding { port: 23, address: "::1".into(), apply_proxy_config: true };
+        assert_eq!(loaded.config.sftpd.bindings, [binding], "{name}");
+    }
+    let scene = Scene::with_file("sftpgo.hcl", "ftpd {\n  bindings {\n    port = 0\n  }\n}\n");
+    let scene = scene.env("SFTPGO_FTPD__BINDINGS__0__PORT", "2121");
+    assert!(scene.error().contains("SFTPGO_FTPD__BINDINGS__0__PORT"), "{}", scene.error());
+}
+
+#[test]
 fn text_values_become_booleans_and_lists() {
     for (text, expected) in [("1", true), ("TRUE", true), ("0", false), ("false", false)] {
         let scene = Scene::new().env("SFTPGO_SFTPD__PASSWORD_AUTHENTICATION", text);

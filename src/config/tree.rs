@@ -60,7 +60,9 @@ pub enum Content {
     Number(Number),
     Text(String),
     List(Vec<Node>),
-    /// Keys are lower-case. A table whose keys are all numbers patches a list.
+    /// Single elements of a list by index; the others stay as they are.
+    Patch(BTreeMap<u32, Node>),
+    /// Keys are lower-case.
     Table(BTreeMap<String, Node>),
 }
 
@@ -104,76 +106,38 @@ impl Node {
         matches!(self.content, Content::Null)
     }
 
-    /// True for a table like `{"0": ..., "3": ...}`, which changes single
-    /// elements of a list and leaves the others.
-    pub fn is_list_patch(&self) -> bool {
-        match &self.content {
-            Content::Table(entries) => {
-                !entries.is_empty() && entries.keys().all(|key| key.parse::<u32>().is_ok())
-            }
-            _ => false,
-        }
-    }
-
     /// Lays `over` on top of this value: tables are merged, everything else is
-    /// replaced, and a list patch changes the elements it names. An index beyond
-    /// the end appends, so the list never has holes.
+    /// replaced, and a patch changes the elements it names. An index beyond the
+    /// end appends, so the list never has holes.
     pub fn overlay(&mut self, over: Node) {
-        if over.is_null() {
-            return;
-        }
-        if over.is_list_patch() {
-            return self.patch_list(over);
-        }
         match (&mut self.content, over.content) {
+            (_, Content::Null) => return,
             (Content::Table(mine), Content::Table(theirs)) => {
-                self.origin = over.origin;
                 for (key, node) in theirs {
                     match mine.get_mut(&key) {
                         Some(existing) => existing.overlay(node),
                         None => {
-                            let mut slot =
-                                Node { origin: node.origin.clone(), content: Content::Null };
-                            slot.overlay(node);
-                            mine.insert(key, slot);
+                            mine.insert(key, node.alone());
                         }
                     }
                 }
             }
-            (content, Content::Table(theirs)) => {
-                // A list patch may be nested in a table that is new here.
-                *content = Content::Table(BTreeMap::new());
-                self.overlay(Node { origin: over.origin, content: Content::Table(theirs) });
-            }
-            (content, other) => {
-                *content = other;
-                self.origin = over.origin;
-            }
-        }
-    }
-
-    fn patch_list(&mut self, over: Node) {
-        let Content::Table(patches) = over.content else { return };
-        let mut by_index: Vec<(u32, Node)> = patches
-            .into_iter()
-            .filter_map(|(key, node)| key.parse().ok().map(|index| (index, node)))
-            .collect();
-        by_index.sort_by_key(|(index, _)| *index);
-        if !matches!(self.content, Content::List(_)) {
-            self.content = Content::List(Vec::new());
-        }
-        self.origin = over.origin;
-        let Content::List(items) = &mut self.content else { return };
-        for (index, node) in by_index {
-            match items.get_mut(index as usize) {
-                Some(item) => item.overlay(node),
-                None => {
-                    let mut item = Node { origin: node.origin.clone(), content: Content::Null };
-                    item.overlay(node);
-                    items.push(item);
+            (Content::List(mine), Content::Patch(theirs)) => {
+                for (index, node) in theirs {
+                    match mine.get_mut(index as usize) {
+                        Some(existing) => existing.overlay(node),
+                        None => mine.push(node.alone()),
+                    }
                 }
             }
+            (content, theirs) => *content = theirs.alone(),
         }
+        self.origin = over.origin;
+    }
+
+    /// This value where there is nothing to lay it over.
+    fn alone(self) -> Self {
+        Self { origin: self.origin, content: self.content.alone() }
     }
 
     /// The value under a dotted path of lower-case keys.
@@ -231,6 +195,7 @@ impl Node {
             Content::Number(number) => Value::Number(number.clone()),
             Content::Text(text) => Value::String(text.clone()),
             Content::List(items) => items.iter().map(Self::to_shown_json).collect(),
+            Content::Patch(items) => items.values().map(Self::to_shown_json).collect(),
             Content::Table(entries) => {
                 entries.keys().map(|key| (key.clone(), Value::String("..".to_owned()))).collect()
             }
@@ -238,7 +203,47 @@ impl Node {
     }
 }
 
+impl Content {
+    /// The content, which leaves nothing.
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Null)
+    }
+
+    /// Without patches: their elements are the whole list.
+    fn alone(self) -> Self {
+        match self {
+            Self::Patch(items) => Self::List(items.into_values().map(Node::alone).collect()),
+            Self::List(items) => Self::List(items.into_iter().map(Node::alone).collect()),
+            Self::Table(entries) => {
+                Self::Table(entries.into_iter().map(|(key, node)| (key, node.alone())).collect())
+            }
+            value => value,
+        }
+    }
+}
+
 /// `section` and `key`: `section.key`.
 pub fn join(at: &str, key: &str) -> String {
     if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
+}
+
+/// `sftpd.bindings[3].port`: `sftpd.bindings[].port`.
+pub fn without_indexes(key: &str) -> String {
+    let mut general = String::with_capacity(key.len());
+    let mut is_index = false;
+    for char in key.chars() {
+        match char {
+            '[' => is_index = true,
+            ']' => is_index = false,
+            _ if is_index => continue,
+            _ => {}
+        }
+        general.push(char);
+    }
+    general
+}
+
+/// The index that a key of a table stands for.
+pub fn as_index(key: &str) -> Option<u32> {
+    key.bytes().all(|byte| byte.is_ascii_digit()).then(|| key.parse().ok()).flatten()
 }
