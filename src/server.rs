@@ -300,7 +300,7 @@ impl Core {
             actors.quota.clone(),
             actors.hooks.clone(),
             metrics.clone(),
-            log.clone(),
+            logging::for_sender(&log, "vfs"),
         )
         .noting_first_transfers(store.clone());
         let stop = CancellationToken::new();

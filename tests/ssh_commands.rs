@@ -113,10 +113,12 @@ fn failures_are_told_without_paths_of_the_disk() {
     fails(&server, "scp -x -t .", "unknown option -x");
     assert!(home.join("in/f").exists());
     server.wait_for_log("the failure", |line| {
-        line["message"]
-            .as_str()
-            .is_some_and(|m| m.contains("md5sum in/f") && m.contains("download"))
+        line["sender"] == "SSH"
+            && line["message"]
+                .as_str()
+                .is_some_and(|m| m.contains("md5sum in/f") && m.contains("download"))
     });
+    assert!(!server.log().iter().any(|line| line["sender"] == "sftpgo"), "who spoke is unknown");
     assert!(!server.log().iter().any(|line| line["sender"] == "SSHCommand"));
 }
 

@@ -161,7 +161,8 @@ async fn open_session(
     registry.logged_in(connection.id(), login).await.map_err(refused)?;
     let entry = connection.open_session(Protocol::Sftp).await.map_err(refused)?;
     let session_id = entry.shared_id();
-    let log = core.log.new(slog::o!("connection_id" => session_id.to_string()));
+    let log = logging::for_sender(&core.log, entry.protocol().as_str());
+    let log = logging::for_connection(&log, &session_id);
     slog::info!(
         logging::for_sender(&log, "sftpd"),
         "session of \"{}\" from {}, home {}",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
+use crate::logging;
 use crate::web::services::{Binding, Services};
 
 /// A store that takes longer is as good as down to whoever asks.
@@ -20,12 +21,13 @@ pub async fn store_answers(services: &Services) -> Result<(), String> {
 }
 
 /// 200 `ok`, or 503 when the data provider does not answer. The cause is only
-/// logged: anybody may ask.
-pub async fn healthz(services: &Services) -> HttpResponse {
+/// logged, by `sender`: anybody may ask.
+pub async fn healthz(services: &Services, sender: &'static str) -> HttpResponse {
     match store_answers(services).await {
         Ok(()) => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok"),
         Err(cause) => {
-            slog::warn!(services.log, "health check: the data provider is down: {}", cause);
+            let log = logging::for_sender(&services.log, sender);
+            slog::warn!(log, "health check: the data provider is down: {}", cause);
             HttpResponse::ServiceUnavailable()
                 .content_type("text/plain; charset=utf-8")
                 .body("the data provider does not answer")
@@ -35,5 +37,5 @@ pub async fn healthz(services: &Services) -> HttpResponse {
 
 /// `/healthz` of the API's server.
 pub async fn httpd(binding: Data<Binding>) -> HttpResponse {
-    healthz(&binding.services).await
+    healthz(&binding.services, "httpd").await
 }

@@ -10,7 +10,7 @@ use slog::Logger;
 
 use crate::auth::Login;
 use crate::config::TrackQuota;
-use crate::logging::LogControl;
+use crate::logging::{self, LogControl};
 use crate::metrics::Metrics;
 use crate::protocol::listener::rate_limits::RateLimits;
 use crate::provider::Store;
@@ -62,7 +62,8 @@ impl Services {
     /// that fails the read shows what was stored before; the tracker tries again.
     pub async fn store_settled_usage(&self) {
         if let Err(error) = self.quota.flush().await {
-            slog::warn!(self.log, "used quota could not be stored: {}", error);
+            let log = logging::for_sender(&self.log, "httpd");
+            slog::warn!(log, "used quota could not be stored: {}", error);
         }
     }
 }

@@ -80,7 +80,7 @@ async fn protect<B: MessageBody>(
 
 /// `/healthz` of the telemetry server.
 async fn healthz(telemetry: Data<Telemetry>) -> HttpResponse {
-    health::healthz(&telemetry.services).await
+    health::healthz(&telemetry.services, "telemetry").await
 }
 
 /// All metrics in Prometheus' text format.

@@ -113,7 +113,8 @@ impl Handler {
         let entry =
             self.connection.open_session(protocol).await.map_err(|refused| refused.to_string())?;
         let session_id = entry.shared_id();
-        let log = self.context.log.new(slog::o!("connection_id" => session_id.to_string()));
+        let log = logging::for_sender(&self.context.log, protocol.as_str());
+        let log = logging::for_connection(&log, &session_id);
         let session = Session::open(SessionContext {
             user,
             connection: self.connection.clone(),

@@ -271,7 +271,7 @@ pub fn start(
             proxy: bind.apply_proxy_config.then(|| proxy.clone()),
             awaited_headers: Arc::new(Semaphore::new(MAX_AWAITED_HEADERS)),
         };
-        let log = context.log.clone();
+        let log = logging::for_sender(&context.log, "sftpd");
         accepting.spawn(listener::accept_loop(listener, stop.clone(), log, move |stream, peer| {
             door.clone().open(stream, peer)
         }));
