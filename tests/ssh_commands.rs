@@ -86,6 +86,29 @@ fn digests_are_those_of_the_real_programs() {
 }
 
 #[test]
+fn a_command_is_shown_to_administrators_while_it_runs() {
+    if !has("ssh") {
+        return;
+    }
+    let server = with_all(json!({}));
+    let mut child = Command::new("ssh")
+        .args(server.ssh_options())
+        .args(["-T", "-p", &server.sftp_port.to_string(), "alice@127.0.0.1", "sha256sum"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let api = server.api();
+    common::server::eventually("the command", || {
+        let connections = api.connections();
+        connections.iter().any(|it| it["command"] == "sha256sum" && it["protocol"] == "SSH")
+    });
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    common::server::eventually("its end", || api.connections().is_empty());
+}
+
+#[test]
 fn failures_are_told_without_paths_of_the_disk() {
     if !has("ssh") {
         return;

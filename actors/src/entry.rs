@@ -352,7 +352,7 @@ impl SessionHandle {
         self.protocol
     }
 
-    /// What administrators see as the command that the session executes.
+    /// Says what the session executes, for administrators.
     pub fn set_command(&self, command: String) {
         let mut inside = self.entry.inside();
         if let Some(session) = inside.sessions.iter_mut().find(|open| open.id == self.id) {

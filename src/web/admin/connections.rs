@@ -38,7 +38,7 @@ const STALLED_SECS: u64 = 10;
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Wanted {
-    /// In the name, address, client, id or a path, whatever the case.
+    /// In the name, address, client, id, command or a path, whatever the case.
     q: String,
     protocol: String,
     /// `1` for sessions with a transfer only.
@@ -58,6 +58,7 @@ impl Wanted {
                 || has(&session.remote_address)
                 || has(&session.client_version)
                 || has(&session.connection_id)
+                || has(&session.command)
                 || session.active_transfers.iter().any(|transfer| has(&transfer.path)))
     }
 
@@ -103,6 +104,8 @@ struct Row {
     protocol: String,
     client: String,
     from: String,
+    /// Empty if the session runs none.
+    command: String,
     cells: Cells,
     transfers: Vec<TransferRow>,
 }
@@ -248,6 +251,7 @@ fn row(session: &ConnectionStatus, now: u64) -> Row {
         protocol: session.protocol.clone(),
         client: client_name(&session.client_version).to_owned(),
         from: session.remote_address.clone(),
+        command: session.command.clone(),
         cells,
         transfers: transfers.iter().map(|one| transfer_row(session, one, now)).collect(),
     }
@@ -503,7 +507,10 @@ fn doomed_row(session: &ConnectionStatus, now: u64) -> serde_json::Value {
         "username": session.username,
         "protocol": session.protocol,
         "from": session.remote_address,
-        "doing": doing.unwrap_or_else(|| "no transfer".to_owned()),
+        "doing": doing.unwrap_or_else(|| match session.command.as_str() {
+            "" => "no transfer".to_owned(),
+            command => format!("running {command}"),
+        }),
     })
 }
 

@@ -58,6 +58,7 @@ async fn the_list_shows_sessions_with_their_live_transfers() {
 
     let alice = uploader(&server, "alice").await;
     alice.meter.add(4096);
+    alice.session.set_command("scp -t /in".to_owned());
     let answer = root.get(CONNECTIONS).await;
     let [session] = answer.object(200).as_array().expect("a list").as_slice() else {
         panic!("one session: {}", answer.text);
@@ -67,6 +68,7 @@ async fn the_list_shows_sessions_with_their_live_transfers() {
     assert_eq!(session["client_version"], json!("SSH-2.0-OpenSSH_9.9"));
     assert_eq!(session["remote_address"], json!("198.51.100.9:5000"));
     assert_eq!(session["protocol"], json!("SFTP"));
+    assert_eq!(session["command"], json!("scp -t /in"));
     let began = session["connection_time"].as_i64().expect("a time");
     assert!((began - chrono::Utc::now().timestamp_millis()).abs() < 60_000);
     assert!(session["last_activity"].as_i64().expect("a time") >= began);

@@ -93,6 +93,7 @@ async fn the_page_of_connections_shows_who_does_what() {
 
     let alice = uploader(&server, "alice").await;
     let bob = uploader(&server, "bob<b>").await;
+    alice.session.set_command("scp -t 'a<b>'".to_owned());
     let page = browser.get(CONNECTIONS).await;
     for shown in [
         "2 sessions",
@@ -102,6 +103,7 @@ async fn the_page_of_connections_shows_who_does_what() {
         "OpenSSH_9.9",
         "/in/</span><b>big.bin</b>",
         "bob&lt;b&gt;",
+        "a&lt;b&gt;",
         "1–2 of 2",
         alice.session.id(),
         bob.session.id(),
@@ -109,6 +111,8 @@ async fn the_page_of_connections_shows_who_does_what() {
         assert!(page.text.contains(shown), "{shown} in {}", page.text);
     }
     let filtered = browser.get(&format!("{CONNECTIONS}?q=ALICE")).await;
+    assert!(filtered.text.contains(alice.session.id()) && !filtered.text.contains("bob&lt;"));
+    let filtered = browser.get(&format!("{CONNECTIONS}?q=SCP")).await;
     assert!(filtered.text.contains(alice.session.id()) && !filtered.text.contains("bob&lt;"));
     let nobody = browser.get(&format!("{CONNECTIONS}?protocol=FTP")).await;
     assert!(nobody.text.contains("No session fits"), "{}", nobody.text);

@@ -35,7 +35,7 @@ use crate::paths::VirtualPath;
 use crate::vfs::Session;
 use std::fmt::Write as _;
 
-/// As much of a command line as a log line shows.
+/// Characters of a command line that are shown.
 const LONGEST_SHOWN: usize = 1024;
 
 /// What a first word stands for.
@@ -127,7 +127,8 @@ impl Command {
     }
 }
 
-/// A command line for a log line: short, and without anything that a terminal obeys.
+/// A command line for logs and administrators: short, and without anything that a terminal
+/// obeys.
 pub fn shown(line: &[u8]) -> String {
     let mut out = String::new();
     for char in String::from_utf8_lossy(line).chars().take(LONGEST_SHOWN) {
@@ -158,6 +159,7 @@ pub struct Channel {
 impl Channel {
     /// Starts the command in a task of its own.
     pub fn start(start: Start) -> Self {
+        start.entry.set_command(shown(start.command.text.as_bytes()));
         let kill = start.connection.kill_switch();
         let gone = kill.token().child_token();
         let input = Arc::new(Input::new(kill.clone(), start.session.upload_rate()));
