@@ -23,7 +23,7 @@ use actors::{AccountId, Actors, Ports, Supervisor, SupervisorConfig};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Login, OneTimePasswords, Passwords};
+use crate::auth::{self, Login, LoginDelay, OneTimePasswords, Passwords};
 use crate::cli::{Command, InitProviderOptions, LoadDataFlags, QuotaScan, ServeOptions};
 use crate::config::{self, Config, ConfigDir, DataProviderConfig, Driver, Loaded, TrackQuota};
 use crate::error::{Error, ErrorKind, Result};
@@ -314,6 +314,7 @@ impl Core {
         let rate_limits = Arc::new(RateLimits::from_config(&common.rate_limiters)?);
         let login = Login::new(store.clone(), passwords, logging::for_sender(&log, "auth"))
             .with_clock(common.tz.clock())
+            .with_delay(LoginDelay::from_config(&common.defender.login_delay))
             .with_one_time(OneTimePasswords::new(&config.mfa));
         Ok(Self { store, login, actors, vfs, scans, rate_limits, metrics, log, log_control, stop })
     }

@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::TestServer;
+use common::api::Api;
 use common::clients::{has, public_key, run, text};
+use common::server::{ADMIN, ADMIN_PASSWORD, PASSWORD};
 use serde_json::json;
 
 /// Password login through a real client; true when it got a session.
@@ -34,16 +36,16 @@ fn passwords_and_several_keys_open_the_same_account() {
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS other";
     server.add_user("alice", json!({"public_keys": [other, public_key()]}));
     server.sftp_ok("alice", "ls\n");
-    let Some(right) = password_login(&server, "alice", common::server::PASSWORD) else { return };
+    let Some(right) = password_login(&server, "alice", PASSWORD) else { return };
     assert!(right);
     assert_eq!(password_login(&server, "alice", "wrong"), Some(false));
-    assert_eq!(password_login(&server, "nobody", common::server::PASSWORD), Some(false));
+    assert_eq!(password_login(&server, "nobody", PASSWORD), Some(false));
     let line = server.wait_for_log("failed password", |line| {
         line["sender"] == "connection_failed" && line["username"] == "nobody"
     });
     assert_eq!(line["login_type"], "password");
     assert_eq!(line["client_ip"], "127.0.0.1");
-    assert!(!server.log_text().contains(common::server::PASSWORD), "password in the log");
+    assert!(!server.log_text().contains(PASSWORD), "password in the log");
 }
 
 #[test]
@@ -133,6 +135,33 @@ fn guessing_ends_after_the_configured_tries_and_takes_its_time() {
             });
         }
     });
+}
+
+#[test]
+fn answers_to_logins_wait_as_configured() {
+    let server = TestServer::with(&[
+        ("COMMON__DEFENDER__LOGIN_DELAY__SUCCESS", "600"),
+        ("COMMON__DEFENDER__LOGIN_DELAY__PASSWORD_FAILED", "1400"),
+    ]);
+    server.add_user("alice", json!({}));
+    let at_least = |what: &str, millis: u64, answer: &dyn Fn() -> bool| {
+        let started = Instant::now();
+        if answer() {
+            let took = started.elapsed();
+            assert!(took >= Duration::from_millis(millis), "{what} took {took:?}");
+        }
+    };
+    let token = |password: &str| {
+        Api::ask_token(server.http_port, ADMIN, password)["access_token"].is_string()
+    };
+    at_least("a token", 600, &|| token(ADMIN_PASSWORD));
+    at_least("no token", 1400, &|| !token("wrong"));
+    // There may be no client.
+    let login = |name: &str, password: &str| password_login(&server, name, password);
+    at_least("a login", 600, &|| login("alice", PASSWORD) == Some(true));
+    for name in ["alice", "nobody"] {
+        at_least("a refusal", 1400, &|| login(name, "wrong") == Some(false));
+    }
 }
 
 #[test]

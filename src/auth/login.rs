@@ -13,6 +13,7 @@ use russh::keys::ssh_key::Certificate;
 use slog::{Logger, warn};
 
 use super::certificates::{CertificateRefusal, UserCertificates};
+use super::delay::LoginDelay;
 use super::one_time::OneTimePasswords;
 use super::password::Passwords;
 use super::standing::{self, Closed};
@@ -188,6 +189,7 @@ pub struct Login {
     passwords: Passwords,
     one_time: OneTimePasswords,
     clock: Clock,
+    delay: LoginDelay,
     log: Logger,
 }
 
@@ -198,6 +200,7 @@ impl Login {
             passwords,
             one_time: OneTimePasswords::default(),
             clock: Clock::default(),
+            delay: LoginDelay::default(),
             log,
         }
     }
@@ -214,6 +217,15 @@ impl Login {
     /// The same with another clock for hours of access.
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// With answers that wait. The checks here do not: an answer may depend on more.
+    pub fn with_delay(self, delay: LoginDelay) -> Self {
+        Self { delay, ..self }
+    }
+
+    pub fn delay(&self) -> &LoginDelay {
+        &self.delay
     }
 
     /// Until when an account may be connected, `None` for no end; or why it may not be

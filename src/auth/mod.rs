@@ -3,6 +3,7 @@
 mod cache;
 mod certificates;
 mod default_admin;
+mod delay;
 mod entropy;
 pub mod hash;
 mod login;
@@ -13,6 +14,7 @@ mod standing;
 pub use cache::VerifiedPasswords;
 pub use certificates::{CertificateRefusal, UserCertificates};
 pub use default_admin::create_default_admin;
+pub use delay::LoginDelay;
 pub use entropy::entropy_bits;
 pub use login::keyboard::{Dialogue, Questions, Step};
 pub use login::{Gate, KeyLogin, Login, LoginContext, LoginFailure};

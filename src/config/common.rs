@@ -57,6 +57,9 @@ section! {
         /// protocol apply to it. Those per address are asked before those for everybody.
         pub rate_limiters: Vec<RateLimiterConfig> = Vec::new(), check rate_limiter::check_all;
 
+        /// What keeps attackers out.
+        pub defender: DefenderConfig = DefenderConfig::default();
+
         /// File mode creation mask of the process, as an octal string such as "0022". Empty keeps
         /// the inherited one. Unix only.
         pub umask: Umask = Umask(None);
@@ -68,6 +71,27 @@ section! {
         /// What servers tell about themselves: empty for name and version, "short" for the name
         /// only.
         pub server_version: ServerVersion = ServerVersion::Full;
+    }
+}
+
+section! {
+    /// What keeps attackers out.
+    pub struct DefenderConfig {
+        /// How long whoever logs in waits, also without a defender.
+        pub login_delay: LoginDelayConfig = LoginDelayConfig::default();
+    }
+}
+
+section! {
+    /// How long whoever logs in waits, also without a defender.
+    pub struct LoginDelayConfig {
+        /// Milliseconds from a login until it succeeds, at the least, however it was made.
+        pub success: u32 = 0, range 0..=60_000;
+
+        /// Milliseconds from a password or a one-time password that is wrong until the client is
+        /// told so, at the least. It is the same time whether the account exists or not. 0 answers
+        /// as soon as the password is checked.
+        pub password_failed: u32 = 1000, range 0..=60_000;
     }
 }
 
@@ -207,7 +231,6 @@ pub const LATER: &str = r#"{
         "safelist_file": "",
         "blocklist_file": "",
         "safelist": [],
-        "blocklist": [],
-        "login_delay": {"success": 0, "password_failed": 1000}
+        "blocklist": []
     }
 }"#;

@@ -34,7 +34,10 @@ pub mod tree;
 pub mod webdavd;
 
 pub use command::{CommandConfig, CommandSettings};
-pub use common::{CommonConfig, ProxyMode, ServerVersion, SetstatMode, Umask, UploadMode};
+pub use common::{
+    CommonConfig, DefenderConfig, LoginDelayConfig, ProxyMode, ServerVersion, SetstatMode, Umask,
+    UploadMode,
+};
 pub use data_provider::{
     Argon2Options, BcryptOptions, DataProviderConfig, Driver, PasswordAlgorithm, PasswordHashing,
     PasswordRules, PasswordValidation, TrackQuota, UpdateMode,

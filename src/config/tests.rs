@@ -232,6 +232,11 @@ fn wrong_values_are_named_with_key_value_and_origin() {
         ("[common]\numask = \"0888\"", "`common.umask` = \"0888\"", "octal string"),
         ("[common]\nsymlink_mode = 4", "`common.symlink_mode` = 4", "between 0 and 3"),
         ("[common]\nserver_version = \"x\"", "`common.server_version` = \"x\"", "\"short\""),
+        (
+            "[common.defender.login_delay]\nsuccess = 60001",
+            "`common.defender.login_delay.success` = 60001",
+            "between 0 and 60000",
+        ),
         ("common = 3", "`common` = 3", "a table"),
         ("[sftpd]\nbindings = 3", "`sftpd.bindings` = 3", "a list of tables"),
         ("[[sftpd.bindings]]\nport = 70000", "`sftpd.bindings[0].port` = 70000", "65535"),

@@ -23,15 +23,20 @@ impl Api {
     }
 
     pub fn login(port: u16, username: &str, password: &str) -> Self {
+        let answer = Self::ask_token(port, username, password);
+        let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("no token: {answer}"));
+        Self { port, token: token.to_owned() }
+    }
+
+    /// What is answered to who wants a token.
+    pub fn ask_token(port: u16, username: &str, password: &str) -> Value {
         let out = Command::new("curl")
             .args(["-s", "--max-time", "20", "-u", &format!("{username}:{password}")])
             .arg(format!("http://127.0.0.1:{port}/api/v2/token"))
             .output()
             .unwrap();
-        let body: Value = serde_json::from_slice(&out.stdout)
-            .unwrap_or_else(|e| panic!("token: {e}: {}", String::from_utf8_lossy(&out.stdout)));
-        let token = body["access_token"].as_str().unwrap_or_else(|| panic!("no token: {body}"));
-        Self { port, token: token.to_owned() }
+        serde_json::from_slice(&out.stdout)
+            .unwrap_or_else(|e| panic!("token: {e}: {}", String::from_utf8_lossy(&out.stdout)))
     }
 
     pub fn get(&self, path: &str) -> (u16, Value) {

@@ -19,9 +19,6 @@ use crate::logging;
 use crate::metrics;
 use crate::model::{LoginMethod, LoginProtocol, User};
 
-/// A failed password is answered no sooner than this after it arrived.
-const FAILED_PASSWORD_DELAY: Duration = Duration::from_secs(1);
-
 /// A refused key is answered no sooner than this after it arrived: longer than looking an
 /// account up takes, so that the time does not tell whether there was one, and short
 /// enough for agents that offer several keys.
@@ -256,6 +253,7 @@ impl Authentication {
         self.context.metrics.login_attempt(counted(method), outcome.is_ok(), started.elapsed());
         match outcome {
             Ok(user) => {
+                self.context.login.delay().before_success(started).await;
                 self.user = Some(user);
                 self.method = Some(method);
                 self.progress.reached(AUTHENTICATED);
@@ -267,6 +265,21 @@ impl Authentication {
                 self.reject()
             }
         }
+    }
+
+    /// The same for an attempt with something that can be guessed.
+    async fn decide_guess(
+        &mut self,
+        username: &str,
+        method: LoginMethod,
+        started: Instant,
+        outcome: Result<Arc<User>, String>,
+    ) -> Auth {
+        let auth = self.decide(username, method, started, outcome).await;
+        if auth != Auth::Accept {
+            self.context.login.delay().before_failure(started).await;
+        }
+        auth
     }
 
     fn log_failure(&self, username: &str, method: LoginMethod, error: &str) {
@@ -304,11 +317,7 @@ impl Authentication {
         let context = self.login_context(method);
         let outcome = self.context.login.password(username, password, context).await;
         let outcome = outcome.map_err(|failure| failure.to_string());
-        let auth = self.decide(username, method, started, outcome).await;
-        if auth != Auth::Accept {
-            tokio::time::sleep_until(started + FAILED_PASSWORD_DELAY).await;
-        }
-        auth
+        self.decide_guess(username, method, started, outcome).await
     }
 
     pub fn none(&mut self, user: &str) -> Auth {
@@ -445,11 +454,7 @@ impl Authentication {
             Ok(Step::Done(user)) => Ok(user),
             Err(failure) => Err(failure.to_string()),
         };
-        let auth = self.decide(user, method, started, outcome).await;
-        if auth != Auth::Accept {
-            tokio::time::sleep_until(started + FAILED_PASSWORD_DELAY).await;
-        }
-        Ok(auth)
+        Ok(self.decide_guess(user, method, started, outcome).await)
     }
 
     async fn begin_dialogue(

@@ -8,6 +8,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use aws_lc_rs::hmac;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::auth::LoginFailure;
 use crate::auth::one_time::CodeOwner;
@@ -67,12 +68,14 @@ pub async fn password(
     let form = sent.form;
     let peer = Peer::of(&request);
     let (username, next) = (form.get("username"), own_path(&request, form.get("next")));
+    let started = Instant::now();
     let login = binding.services.login.admin(username, form.get("password"), peer.ip).await;
     let admin = match login {
         Ok(admin) => admin,
         Err(LoginFailure::Unavailable(error)) => return Err(error.into()),
         Err(failure) => {
             note_refusal(&binding.services, &peer, username, &failure);
+            binding.services.login.delay().before_failure(started).await;
             return AnonymousForm::new(&request)?.show(
                 &request,
                 "admin/login.html",
@@ -84,6 +87,7 @@ pub async fn password(
         }
     };
     if !admin.filters.totp_config.enabled {
+        binding.services.login.delay().before_success(started).await;
         return sign_in(&request, &binding, &admin, &next);
     }
     let half = begin(&request, &binding, &admin, Stage::Code)?;
@@ -146,6 +150,7 @@ pub async fn code(
     if !session.accepts(form.get(CSRF_FIELD)) {
         return Err(PageError::Forged);
     }
+    let (started, delay) = (Instant::now(), binding.services.login.delay());
     let peer = Peer::of(&request);
     let next = own_path(&request, form.get("next"));
     // What has changed since the password was typed counts.
@@ -162,13 +167,17 @@ pub async fn code(
         || binding.services.store.redeem_admin_recovery_code(&admin.username, code).await?;
     if !is_right {
         note_refusal(&binding.services, &peer, &admin.username, &LoginFailure::WrongCode);
-        if !pages.sessions.code_was_wrong(&session) {
+        // Counted before the wait, in which others may be tried.
+        let may_try_again = pages.sessions.code_was_wrong(&session);
+        delay.before_failure(started).await;
+        if !may_try_again {
             return Err(PageError::SignIn);
         }
         let told = "This code is wrong, or it was used already. The next one may be due.";
         return show_code(&request, &session, &next, StatusCode::UNAUTHORIZED, told);
     }
     pages.sessions.end(&session);
+    delay.before_success(started).await;
     let mut response = sign_in(&request, &binding, &admin, &next)?;
     set(&mut response, &without_cookie(&request, CODE_COOKIE))?;
     Ok(response)

@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::auth::one_time::CodeOwner;
@@ -52,17 +53,19 @@ pub async fn issue(
     require_offered(&binding, LoginWay::AdminToken)?;
     let services = &binding.services;
     let peer = Peer::of(&request);
-    let login = services.login.admin(&credentials.username, &credentials.password, peer.ip).await;
-    let admin = match login {
-        Ok(admin) => admin,
-        Err(failure) => return Err(refuse(services, &peer, &credentials.username, failure)),
+    let started = Instant::now();
+    let login = async {
+        let BasicCredentials { username, password } = &credentials;
+        let admin = services.login.admin(username, password, peer.ip).await?;
+        let totp = &admin.filters.totp_config;
+        if totp.enabled {
+            let owner = CodeOwner::Admin(&admin.username);
+            redeem(services, owner, &totp.config_name, &totp.secret, &request)?;
+        }
+        Ok::<_, LoginFailure>(admin)
     };
-    let totp = &admin.filters.totp_config;
-    if totp.enabled {
-        let owner = CodeOwner::Admin(&admin.username);
-        redeem(services, owner, &totp.config_name, &totp.secret, &request)
-            .map_err(|failure| refuse(services, &peer, &admin.username, failure))?;
-    }
+    let login = login.await;
+    let admin = decided(services, &peer, &credentials.username, started, login).await?;
     give(&binding, Audience::Admin, &admin.username, admin.updated_at, &peer)
 }
 
@@ -91,17 +94,19 @@ pub async fn issue_to_user(
     let peer = Peer::of(&request);
     let context =
         LoginContext { ip: peer.ip, protocol: LoginProtocol::Http, method: LoginMethod::Password };
-    let login = services.login.password(&credentials.username, &credentials.password, context);
-    let user = match login.await {
-        Ok(user) => user,
-        Err(failure) => return Err(refuse(services, &peer, &credentials.username, failure)),
+    let started = Instant::now();
+    let login = async {
+        let BasicCredentials { username, password } = &credentials;
+        let user = services.login.password(username, password, context).await?;
+        let totp = &user.filters.totp_config;
+        if totp.is_for(LoginProtocol::Http) {
+            let owner = CodeOwner::User(&user.username);
+            redeem(services, owner, &totp.config_name, &totp.secret, &request)?;
+        }
+        Ok::<_, LoginFailure>(user)
     };
-    let totp = &user.filters.totp_config;
-    if totp.is_for(LoginProtocol::Http) {
-        let owner = CodeOwner::User(&user.username);
-        redeem(services, owner, &totp.config_name, &totp.secret, &request)
-            .map_err(|failure| refuse(services, &peer, &user.username, failure))?;
-    }
+    let login = login.await;
+    let user = decided(services, &peer, &credentials.username, started, login).await?;
     give(&binding, Audience::User, &user.username, user.updated_at, &peer)
 }
 
@@ -131,13 +136,28 @@ fn redeem(
     }
 }
 
-/// Tells everybody the same; the log knows why.
-fn refuse(services: &Services, peer: &Peer, username: &str, failure: LoginFailure) -> ApiError {
-    if let LoginFailure::Unavailable(error) = failure {
-        return error.into();
+/// The outcome of a login that began at `started`, when it may be told: the same to
+/// everybody, the log knows why.
+async fn decided<T>(
+    services: &Services,
+    peer: &Peer,
+    username: &str,
+    started: Instant,
+    outcome: Result<T, LoginFailure>,
+) -> Result<T, ApiError> {
+    let delay = services.login.delay();
+    match outcome {
+        Ok(account) => {
+            delay.before_success(started).await;
+            Ok(account)
+        }
+        Err(LoginFailure::Unavailable(error)) => Err(error.into()),
+        Err(failure) => {
+            note_refusal(services, peer, username, &failure);
+            delay.before_failure(started).await;
+            Err(ApiError::bad_credentials("invalid credentials"))
+        }
     }
-    note_refusal(services, peer, username, &failure);
-    ApiError::bad_credentials("invalid credentials")
 }
 
 /// Writes the line of a failed login, which programs that keep attackers out read.
