@@ -1,4 +1,6 @@
 // What a form would change: a list beside it, and a mark at its tab.
+import { ready } from "./app.js";
+
 const texts = (field) => {
   if (field instanceof HTMLSelectElement) {
     const before = [...field.options].find((option) => option.defaultSelected) ?? field.options[0];
@@ -13,9 +15,9 @@ const texts = (field) => {
 const label = (field) => {
   const row = field.closest("[data-field]");
   if (row) return row.querySelector("label").textContent;
-  const section = field.closest(".form-section")?.querySelector("h2")?.textContent ?? "";
+  const section = field.closest(".form-section")?.querySelector("h2")?.firstChild.textContent.trim() ?? "";
   const line = field.closest("tr");
-  const name = line?.querySelector("input:not([type=checkbox])")?.value;
+  const name = line?.querySelector("input:not([type=checkbox], [type=hidden])")?.value;
   const own = field.getAttribute("aria-label") ?? field.closest("label")?.textContent ?? "";
   return [name || section, own].filter(Boolean).join(", ");
 };
@@ -64,6 +66,7 @@ export function attach(form) {
   };
   form.addEventListener("input", show);
   form.addEventListener("change", show);
+  show();
   // After the modules that put values into the reader's zone.
-  setTimeout(show, 300);
+  ready.then(show);
 }

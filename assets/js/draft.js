@@ -2,6 +2,8 @@
 // that ended, an error or a wrong click loses nothing: <form data-module="draft">. It stays
 // in this tab of the browser, for this account, without passwords and other secrets, and
 // comes back only when it is asked for.
+import { ready } from "./app.js";
+
 const PREFIX = "draft:";
 const LONGEST_MS = 12 * 3600 * 1000;
 const account = document.body.dataset.admin;
@@ -29,6 +31,12 @@ function settle() {
   }
 }
 
+// Whoever signs in again reads that nothing is lost.
+function tellKept() {
+  const told = document.querySelector("[data-draft-kept]");
+  if (told && keys().length) told.hidden = false;
+}
+
 function lead(page) {
   const again = document.querySelector("body.alone main a.primary");
   if (!again) return;
@@ -38,6 +46,7 @@ function lead(page) {
 }
 
 settle();
+tellKept();
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[action$='/logout']")) return;
   isOver = true;
@@ -107,8 +116,9 @@ export function attach(form) {
   }
   const found = read(key);
   let kept = found?.parts ?? {};
-  // Until it is clear whether the form shows what is kept, and then until that is answered.
-  let isPending = Boolean(found);
+  // Until it is clear whether the form shows what is kept, and then until that is answered. An
+  // answer that has not saved shows what was typed last: there is nothing to ask.
+  let isPending = Boolean(found) && !("unsaved" in form.dataset);
   const typed = () => {
     const all = {};
     for (const [name, part] of parts(form)) {
@@ -120,7 +130,8 @@ export function attach(form) {
     if (isOver) return;
     const there = parts(form);
     const now = Object.keys(kept).filter((name) => there.has(name)).map((name) => [name, content(there.get(name))]);
-    const all = { ...(isPending ? kept : Object.fromEntries(now)), ...typed() };
+    // What is sent without an answer is not what was kept before.
+    const all = { ...(isPending ? (sent ? {} : kept) : Object.fromEntries(now)), ...typed() };
     if (!Object.keys(all).length) { forget(key); return; }
     const hasSecret = [...form.elements].some((field) => field.name && isSecret(field) && field.value !== field.defaultValue);
     const told = isPending ? { at: found.at, stamp: found.stamp, hasSecret: found.hasSecret || hasSecret } : { at: Date.now(), stamp: stamp(form), hasSecret };
@@ -156,7 +167,7 @@ export function attach(form) {
   function ask() {
     const at = new Date(found.at);
     const isToday = at.toDateString() === new Date().toDateString();
-    const time = at.toLocaleString(undefined, isToday ? { hour: "2-digit", minute: "2-digit" } : { dateStyle: "medium", timeStyle: "short" });
+    const time = at.toLocaleString(undefined, isToday ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
     const button = (text, kind, act) => {
       const made = Object.assign(document.createElement("button"), { type: "button", className: `button ${kind}`, textContent: text });
       made.addEventListener("click", act);
@@ -180,7 +191,6 @@ export function attach(form) {
     forget(key);
   });
   addEventListener("pagehide", () => { if (timer) keep(); });
-  // What an answer with errors shows is what was typed: there is nothing to ask. After the
-  // modules that put values into the reader's zone.
-  setTimeout(() => { isPending &&= differs(); if (isPending) ask(); }, 300);
+  // After the modules that put values into the reader's zone.
+  ready.then(() => { isPending &&= differs(); if (isPending) ask(); });
 }

@@ -71,6 +71,20 @@ await story(async ({ open }) => {
   await page.goto(`${at}/new-user`);
   await nothingOffered("after it was saved");
 
+  // An older draft that was not asked for does not come between: what is sent counts.
+  await page.fill("#email", "older@example.org");
+  await isKept("older@example.org");
+  await page.reload();
+  await offer.waitFor();
+  await page.fill("#username", "newer");
+  await page.fill("#home_dir", "not/absolute");
+  await page.click("button[data-save]");
+  await page.waitForSelector(".error-summary");
+  await nothingOffered("above what is wrong");
+  assert.deepEqual([await page.inputValue("#username"), await page.inputValue("#email")], ["newer", ""]);
+  assert.ok(!(await storage()).includes("older@example.org"));
+  await page.click("a:has-text('Cancel')");
+
   // Rows of a list: changed, removed, added.
   await page.goto(`${at}/users/ann?tab=permissions`);
   const rows = () => page.$$eval("[data-rows=permissions] tr:not([hidden])", (all) => all
@@ -106,6 +120,7 @@ await story(async ({ open }) => {
   await page.context().clearCookies();
   await page.click("button[data-save]");
   await page.waitForURL(/login/);
+  await page.waitForSelector("text=Your session has ended. What you typed is kept.");
   await api("PUT", "/groups/staff", { ...(await api("GET", "/groups/staff")), user_settings: { quota_files: 8 } });
   await page.fill("#username", admin.username);
   await page.fill("#password", admin.password);
@@ -158,6 +173,7 @@ await story(async ({ open }) => {
   await page.click(".person form[action$='/logout'] button");
   await page.waitForURL(/login/);
   assert.ok(!(await storage()).includes("draft:"));
+  assert.ok(!(await page.isVisible("text=What you typed is kept.")));
 
   // It is nobody else's business.
   await page.signIn();
