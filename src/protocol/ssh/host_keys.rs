@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(prints(&first), prints(&second));
         assert_eq!(
             first.iter().flat_map(HostKey::algorithms).collect::<Vec<_>>(),
-            ["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"]
+            ["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"]
         );
         for (name, mode) in [("id_rsa", 0o600), ("id_rsa.pub", 0o644), ("id_ed25519", 0o600)] {
             let metadata = std::fs::metadata(dir.path().join(name)).unwrap();
