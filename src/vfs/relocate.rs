@@ -199,12 +199,15 @@ struct Copying<'s> {
 }
 
 impl Copying<'_> {
-    /// Fails once nobody wants the copy any more.
+    /// Fails once nobody wants the copy any more. Otherwise it goes on, which is activity
+    /// also where there are no bytes to move.
     fn require_wanted(&self) -> Result<()> {
         if self.caller_has_left.is_cancelled() {
             return Err(Error::new(ErrorKind::Aborted, "whoever asked for the copy has left"));
         }
-        self.session.origin.require_alive()
+        self.session.origin.require_alive()?;
+        self.meter.touch();
+        Ok(())
     }
 
     async fn tree(&mut self) -> Result<()> {

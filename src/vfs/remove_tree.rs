@@ -74,6 +74,7 @@ impl Session {
                 Step::Entries(dir, entries) => {
                     let dir = VirtualPath::resolve(root, dir.as_bytes());
                     for entry in entries {
+                        self.origin.connection.touch();
                         self.remove_file(&dir.join(&entry.name)).await?;
                     }
                 }

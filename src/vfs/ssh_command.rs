@@ -46,10 +46,18 @@ impl Session {
 }
 
 impl Contents {
+    /// Fails once the connection is killed. Reading is activity, as nothing else moves while
+    /// a digest is made.
+    fn require_alive(&self) -> Result<()> {
+        self.origin.require_alive()?;
+        self.origin.connection.touch();
+        Ok(())
+    }
+
     /// Reads at `offset` if that needs no waiting; less than all of `buf` means that the
     /// file ends there.
     pub fn try_read_at(&self, offset: u64, buf: &mut [u8]) -> Option<Result<usize>> {
-        if let Err(error) = self.origin.require_alive() {
+        if let Err(error) = self.require_alive() {
             return Some(Err(error));
         }
         self.handle.try_read_at(offset, buf)
@@ -57,7 +65,7 @@ impl Contents {
 
     /// Up to `len` bytes from `offset`; fewer only at the end, empty past it.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
-        self.origin.require_alive()?;
+        self.require_alive()?;
         self.handle.read_at(offset, len).await
     }
 }

@@ -1123,3 +1123,35 @@ fn data_leaves_at_its_pace_and_the_whole_of_what_was_asked_for() {
         assert!(data.is_empty() && pace.is_none());
     });
 }
+
+#[test]
+fn the_work_of_a_command_is_activity() {
+    run(async {
+        let world = World::new(options());
+        let client = world.login(json!({})).await;
+        let last = async || world.actors.registry.list().await[0].last_activity_unix_ms;
+        std::fs::write(world.home().join("f"), "x").unwrap();
+        let contents = client.contents(&path("/f")).await.unwrap();
+        // Until the clock has moved on.
+        let before = last().await;
+        for _ in 0..500 {
+            contents.read_at(0, 1).await.unwrap();
+            if last().await > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(last().await > before, "a digest is made");
+        let before = last().await;
+        for _ in 0..500 {
+            std::fs::create_dir(world.home().join("d")).unwrap();
+            std::fs::write(world.home().join("d/f"), "x").unwrap();
+            client.remove_tree(&path("/d")).await.unwrap();
+            if last().await > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(last().await > before, "a tree is removed");
+    });
+}
