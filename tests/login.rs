@@ -165,6 +165,16 @@ fn answers_to_logins_wait_as_configured() {
 }
 
 #[test]
+fn a_password_where_there_are_none_is_told_with_its_name() {
+    let server = TestServer::with(&[("SFTPD__PASSWORD_AUTHENTICATION", "false")]);
+    server.add_user("alice", json!({}));
+    let Some(is_in) = password_login(&server, "alice", PASSWORD) else { return };
+    assert!(!is_in);
+    let line = server.wait_for_log("the attempt", |line| line["sender"] == "connection_failed");
+    assert_eq!((&line["username"], &line["login_type"]), (&json!("alice"), &json!("password")));
+}
+
+#[test]
 fn keys_that_are_refused_count_as_tries() {
     if !has("sftp") {
         return;

@@ -282,6 +282,13 @@ impl Authentication {
         auth
     }
 
+    /// Refuses what a client tries although it is not offered.
+    async fn refuse_method(&mut self, username: &str, alone: LoginMethod) -> Auth {
+        let method = self.method_for(username, alone);
+        let outcome = Err("the method is switched off on this server".to_owned());
+        self.decide_guess(username, method, Instant::now(), outcome).await
+    }
+
     fn log_failure(&self, username: &str, method: LoginMethod, error: &str) {
         logging::connection_failed(
             &self.context.log,
@@ -328,7 +335,7 @@ impl Authentication {
     pub async fn password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {
         self.check_tries()?;
         if !self.context.methods.contains(&MethodKind::Password) {
-            return Ok(self.reject());
+            return Ok(self.refuse_method(user, LoginMethod::Password).await);
         }
         let method = self.method_for(user, LoginMethod::Password);
         Ok(self.check_password(user, password, method).await)
@@ -434,7 +441,7 @@ impl Authentication {
     ) -> Result<Auth, Error> {
         self.check_tries()?;
         if !self.context.methods.contains(&MethodKind::KeyboardInteractive) {
-            return Ok(self.reject());
+            return Ok(self.refuse_method(user, LoginMethod::KeyboardInteractive).await);
         }
         let started = Instant::now();
         let (outcome, method) = match response {
