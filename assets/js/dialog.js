@@ -4,7 +4,8 @@ import { attachAll } from "./app.js";
 
 let dialog = null;
 
-async function show(url, opener) {
+// Shows what the page at `url` asks or tells; the focus goes back to `opener`.
+export async function show(url, opener) {
   const answer = await fetch(url, { headers: { "X-Fetched": "1", Accept: "text/html" } });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const body = page.querySelector("[data-dialog-body]");

@@ -1,22 +1,24 @@
-// Keys for every page: Ctrl K goes to the search for places, / to the search of the page.
-// Letters count only outside of fields.
+// Keys for every page. Ctrl K goes to the search for places, Ctrl S saves. Single letters
+// count only outside of fields, where nothing is open above the page, and unless they are
+// turned off in the profile.
+import { show } from "./dialog.js";
+import { areOn } from "./shortcuts.js";
+
 export function attach() {
   document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-      event.preventDefault();
-      document.querySelector(".goto")?.click();
+    const key = event.key.toLowerCase();
+    if (event.ctrlKey || event.metaKey) {
+      const wanted = key === "k" ? document.querySelector(".goto") : key === "s" ? document.querySelector("[data-save]") : null;
+      if (wanted) { event.preventDefault(); wanted.click(); }
       return;
     }
-    const inField = event.target.closest("input, select, textarea, [contenteditable]");
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") {
-      const save = document.querySelector("[data-save]");
-      if (save) { event.preventDefault(); save.click(); }
-      return;
-    }
-    if (inField || event.ctrlKey || event.metaKey || event.altKey) return;
+    const isTyping = event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]");
+    if (isTyping || event.altKey || !areOn() || document.querySelector("dialog[open]")) return;
     if (event.key === "/") {
       const search = document.querySelector("main input[type=search]");
       if (search) { event.preventDefault(); search.focus(); search.select(); }
+    } else if (event.key === "?") {
+      show(`${document.body.dataset.root}/profile`, document.activeElement);
     } else if (event.key === "j" || event.key === "k") {
       move(event.key === "j" ? 1 : -1);
     } else if (event.key === "x") {

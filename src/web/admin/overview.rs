@@ -299,7 +299,8 @@ fn chart(throughput: &Throughput, now: u64) -> Cells {
         ("download_peak", peak(|point| point.download)),
         ("upload_path", outline(upload, AXIS)),
         ("download_path", outline(download, AXIS)),
-        ("scale", rate(most)),
+        // Without traffic there is nothing to measure by it.
+        ("scale", if highest > 0 { rate(most) } else { String::new() }),
     ]);
     cells
 }

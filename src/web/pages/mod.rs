@@ -3,6 +3,7 @@
 
 pub mod amount;
 pub mod assets;
+pub mod browser;
 pub mod error;
 pub mod form;
 pub mod live;

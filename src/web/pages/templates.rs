@@ -66,6 +66,7 @@ fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter("visible", |value: &str| text::visible(value));
     environment.add_filter("segment", |value: &str| crate::web::url::segment(value));
     environment.add_filter("query", |value: &str| crate::web::url::segment(value));
+    environment.add_filter("browser", |user_agent: &str| super::browser::name(user_agent));
     environment.add_filter("plural", text::plural);
     environment.add_filter("directory", |path: &str| split_path(path).0.to_owned());
     environment.add_filter("file_name", |path: &str| split_path(path).1.to_owned());
