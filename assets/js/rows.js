@@ -65,7 +65,9 @@ export function attach(form) {
   for (const rows of form.querySelectorAll("[data-rows]")) {
     const add = form.querySelector(`[data-add][value="${rows.dataset.rows}"]`);
     const model = rows.lastElementChild.cloneNode(true);
-    let next = rows.children.length;
+    // Rows elsewhere may have the first numbers of the list.
+    const numbers = [...form.querySelectorAll(`[name^="${rows.dataset.rows}."]`)].map((field) => Number(field.name.split(".")[1]));
+    let next = Math.max(-1, ...numbers) + 1;
     const removable = (row) => {
       const remove = row.querySelector("[data-remove]");
       if (!remove) return;

@@ -8,6 +8,14 @@ use crate::error::{Error, Result};
 /// Smallest RSA modulus that is accepted, as OpenSSH's `RequiredRSASize` default.
 const MIN_RSA_BITS: u32 = 1024;
 
+/// The length of an RSA key; other types have only one.
+pub fn rsa_bits(key: &PublicKey) -> Option<u32> {
+    match key.key_data() {
+        KeyData::Rsa(rsa) => Some(rsa.key_size()),
+        _ => None,
+    }
+}
+
 /// Reads one line `<type> <base64> [comment]`.
 ///
 /// Options in front of the type are refused rather than ignored, because

@@ -57,7 +57,8 @@ async function pages(page) {
   }
   const backup = await uploadedBackup(page);
   const tabs = ["storage", "permissions"].map((tab) => `${root}/web/admin/users/${long}?tab=${tab}`);
-  return [...new Set([...links, ...forms, ...tabs, backup, `${root}/web/admin/profile`, `${root}/web/admin/two-factor`, `${root}/web/admin/goto?q=u`])];
+  const test = `${root}/web/admin/tester?user=${long}&operation=rename_symlink&path=/mounted/somewhere-1/x&target=/y`;
+  return [...new Set([...links, ...forms, ...tabs, test, backup, `${root}/web/admin/profile`, `${root}/web/admin/two-factor`, `${root}/web/admin/goto?q=u`])];
 }
 
 await story(async ({ open }) => {

@@ -85,7 +85,7 @@ export async function fits(page, what) {
 
 /// Fails if a table is wider than its place: what can be done with a row would be out of sight.
 export async function tablesFit(page, what) {
-  const hidden = await page.$$eval(".table-wrap", (all) => all.map((one) => one.scrollWidth - one.clientWidth).filter((width) => width > 0));
+  const hidden = await page.$$eval(".table-wrap, .panel:has(> .table)", (all) => all.map((one) => one.scrollWidth - one.clientWidth).filter((width) => width > 0));
   assert.deepEqual(hidden, [], `${what}: px of tables out of sight`);
 }
 

@@ -69,10 +69,55 @@ await story(async ({ open }) => {
   await page.click("[data-page]");
   await page.click("button[value=delete]");
   await page.waitForSelector("dialog[open] #typed");
+  assert.match(await page.textContent("dialog[open]"), /bulk-0.*and 2 more/s, "it names some");
   await page.fill("#typed", "12");
   await page.click("dialog[open] button.final");
   await eventually("they are gone", async () => !JSON.stringify(await api("GET", "/users")).includes("bulk-"));
   assert.equal((await stored("ann")).status, 0, "others are left alone");
+  page.wellBehaved();
+});
+
+// What is chosen stands in the address, and nothing else.
+await story(async ({ open }) => {
+  const page = await open();
+  await page.signIn();
+  await page.goto(users);
+  await page.waitForSelector("[data-apply]", { state: "hidden" });
+  await page.selectOption("#status-filter", "disabled");
+  await page.waitForURL(`${users}?status=disabled`);
+  await page.selectOption("#per", "25");
+  await page.waitForURL(`${users}?status=disabled&per=25`);
+  await page.click("summary:has-text('Columns')");
+  await page.uncheck("[name=cols][value=login]");
+  await page.click("button:has-text('Show these')");
+  await page.waitForURL(/cols=status%2Cgroups%2Cstorage%2Cquota%2Cexpires$/);
+  page.wellBehaved();
+});
+
+// Many rows: found by a text, folded where there is little room, and none of them is lost.
+await story(async ({ open }) => {
+  const virtual_folders = Array.from({ length: 20 }, (_, at) => ({ name: `many-${at}`, virtual_path: `/mnt/${at}`, quota_size: 0, quota_files: 0 }));
+  for (const { name } of virtual_folders) await api("POST", "/folders", { name, mapped_path: `/tmp/sftpgo-web-${name}` });
+  await api("POST", "/users", { username: "full", password: "a pass phrase", status: 1, home_dir: "/tmp/sftpgo-web-full", permissions: { "/": ["*"] }, virtual_folders });
+  const page = await open();
+  await page.signIn();
+  await page.goto(`${users}/full?tab=storage`);
+  const shown = () => page.locator("[data-rows] tr:visible [name$='.name']").evaluateAll((all) => all.map((one) => one.value).filter(Boolean));
+  assert.equal((await shown()).length, 20);
+  await page.fill("[placeholder='Find among 20 rows']", "/mnt/7");
+  assert.deepEqual(await shown(), ["many-7"]);
+  assert.match(await page.textContent("[data-changes-title]"), /No changes/);
+
+  await page.setViewportSize({ width: 390, height: 844 });
+  assert.equal(await page.locator("[value='/mnt/7']").isVisible(), false);
+  await page.click("summary:has-text('many-7 at /mnt/7')");
+  await page.fill("[value='/mnt/7']", "/seven");
+  await page.waitForSelector("summary:has-text('many-7 at /seven')");
+  await page.click("button[data-save]");
+  await page.waitForSelector("main > .notice.ok");
+  const paths = (await stored("full")).virtual_folders.map((folder) => folder.virtual_path);
+  assert.equal(paths.length, 20);
+  assert.ok(paths.includes("/seven"));
   page.wellBehaved();
 });
 
@@ -105,5 +150,29 @@ await story(async ({ open }) => {
   await page.keyboard.type("typed with keys");
   await page.keyboard.press("Control+s");
   await eventually("it is saved", async () => (await stored("ann")).description === "typed with keys");
+
+  await page.waitForSelector("main > .notice.ok");
+
+  // The keys are listed, and single ones can be turned off.
+  const dialog = page.locator("dialog[open]");
+  await page.goto(users);
+  await eventually("? lists them", async () => {
+    if (!(await dialog.count())) await page.keyboard.press("?");
+    return /Next row/.test((await dialog.allTextContents()).join());
+  });
+  await page.keyboard.press("Escape");
+  assert.equal(page.url(), users);
+  await page.goto(`${root}/web/admin/profile`);
+  await page.uncheck("label:has-text('Single keys') input");
+  await page.goto(users);
+  // Once keys are listened to: with a key that always acts, in a window that stays here.
+  await page.evaluate(() => document.querySelector(".goto").addEventListener("click", (event) => { event.preventDefault(); document.title = "went"; }));
+  await eventually("Ctrl K still acts", async () => {
+    await page.keyboard.press("Control+k");
+    return (await page.title()) === "went";
+  });
+  for (const key of ["/", "j", "x", "?"]) await page.keyboard.press(key);
+  assert.equal(await page.evaluate(() => document.activeElement.closest("input, th")), null);
+  assert.equal(await dialog.count(), 0);
   page.wellBehaved();
 });

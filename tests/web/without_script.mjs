@@ -76,6 +76,16 @@ try {
     assert.match(await notice(), /Permissions saved/);
     assert.deepEqual((await stored("eve")).permissions, { "/": ["*"], "/in": ["upload"] });
 
+    // A key is added and removed.
+    await page.click(".tabs a:has-text('Sign-in')");
+    await page.fill("[name='public_keys.0.line']", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMGzvS4pOSNdl9XnP5O0/Ye19IFbTx9iq5mFXRIkYpzj eve@studio");
+    await page.click("button[data-save]");
+    assert.equal((await stored("eve")).public_keys.length, 1);
+    assert.match(await page.textContent(".keys"), /ssh-ed25519.*eve@studio.*SHA256:/s);
+    await page.check("[aria-label='Remove the key eve@studio']");
+    await page.click("button[data-save]");
+    assert.deepEqual((await stored("eve")).public_keys ?? [], []);
+
     // Many at once: ticked, asked, done.
     await page.goto(`${users}?q=robot-1`);
     await page.check("[aria-label='Select robot-11']");

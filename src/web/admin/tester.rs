@@ -43,6 +43,35 @@ const STEPS: [(&str, &str); 13] = [
     ("data_transfer", "Data transfer"),
 ];
 
+/// What the operations are called: in a list, and in a sentence before the path.
+const OPERATIONS: [(Asked, &str, &str); 19] = [
+    (Asked::List, "List a directory", "list"),
+    (Asked::Stat, "Look at the attributes", "look at the attributes of"),
+    (Asked::Download, "Download a file", "download"),
+    (Asked::Upload, "Upload a new file", "upload"),
+    (Asked::Overwrite, "Overwrite a file", "overwrite"),
+    (Asked::CreateDir, "Create a directory", "create the directory"),
+    (Asked::DeleteFile, "Delete a file", "delete the file"),
+    (Asked::DeleteDir, "Delete a directory", "delete the directory"),
+    (Asked::RenameFile, "Rename a file", "rename the file"),
+    (Asked::RenameDir, "Rename a directory", "rename the directory"),
+    (Asked::RenameSymlink, "Rename a symbolic link", "rename the symbolic link"),
+    (Asked::Replace, "Replace a file by renaming", "rename another file to"),
+    (Asked::Copy, "Copy a file", "copy"),
+    (Asked::Symlink, "Create a symbolic link", "link to"),
+    (Asked::Chmod, "Change the mode", "change the mode of"),
+    (Asked::Chown, "Change the owner", "change the owner of"),
+    (Asked::Chtimes, "Change the times", "change the times of"),
+    (Asked::Truncate, "Truncate a file", "truncate"),
+    (Asked::Space, "Look at the free space", "look at the free space of"),
+];
+
+/// The words for an operation: in a list, and in a sentence.
+fn operation_words(asked: &str) -> (&'static str, &'static str) {
+    let found = OPERATIONS.iter().find(|(known, ..)| known.as_str() == asked);
+    found.map_or(("", ""), |(_, label, act)| (*label, *act))
+}
+
 fn words(step: &str) -> &str {
     STEPS.iter().find(|(name, _)| *name == step).map_or(step, |(_, words)| words)
 }
@@ -82,11 +111,14 @@ pub async fn page(
             }
         }
     }
-    let operations: Vec<&str> = Asked::ALL.iter().map(|asked| asked.as_str()).collect();
+    let operations: Vec<_> =
+        OPERATIONS.iter().map(|(asked, label, _)| (asked.as_str(), label)).collect();
+    let asked = asked.unwrap_or(Asked::Download).as_str();
     let content = json!({
         "asked": {
             "user": query.user.trim(),
-            "operation": asked.unwrap_or(Asked::Download).as_str(),
+            "operation": asked,
+            "act": operation_words(asked).1,
             "path": if query.path.is_empty() { "/" } else { &query.path },
             "target": query.target,
             "ip": query.ip,
@@ -111,6 +143,7 @@ fn told(answer: &PermissionTest) -> Value {
     let operations = answer.operations.iter().map(|tested| {
         json!({
             "operation": tested.operation,
+            "label": operation_words(tested.operation).0,
             "allowed": tested.allowed,
             "decided_by": words(tested.decided_by),
             "because": tested.because,
@@ -127,4 +160,15 @@ fn told(answer: &PermissionTest) -> Value {
         "steps": steps.collect::<Vec<_>>(),
         "operations": operations.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_words() {
+        let named: Vec<Asked> = OPERATIONS.iter().map(|(asked, ..)| *asked).collect();
+        assert_eq!(named, Asked::ALL);
+    }
 }

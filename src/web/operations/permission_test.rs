@@ -16,6 +16,7 @@ use crate::model::{LoginMethod, LoginProtocol, User};
 use crate::paths::VirtualPath;
 use crate::vfs::{Asked, Explainer, QuotaRule};
 use crate::web::error::ApiError;
+use crate::web::pages::{amount, text};
 use crate::web::request::auth::{Admin, Right};
 use crate::web::services::Services;
 
@@ -293,9 +294,11 @@ impl Services {
         let denied = allowance
             .is_used_up(direction)
             .then(|| "the limit on transferred data is reached".to_owned());
+        let moved = |bytes: i64| text::bytes(u64::try_from(bytes).unwrap_or(0));
         let rule = format!(
-            "{} bytes uploaded and {} downloaded",
-            user.used_upload_data_transfer, user.used_download_data_transfer
+            "{} uploaded and {} downloaded",
+            moved(user.used_upload_data_transfer),
+            moved(user.used_download_data_transfer)
         );
         Ok((rule, denied))
     }
@@ -317,16 +320,22 @@ impl Services {
         let is_full = |used: i64, most: Option<u64>| {
             most.is_some_and(|most| u64::try_from(used).unwrap_or(0) >= most)
         };
-        let shown = |used: i64, most: Option<u64>, what: &str| match most {
-            None => format!("{used} {what} without a limit"),
-            Some(most) => format!("{used} of {most} {what}"),
+        let at_least_0 = |used: i64| u64::try_from(used).unwrap_or(0);
+        let sizes = match quota.max_bytes {
+            None => format!("{} without a limit", text::bytes(at_least_0(size))),
+            Some(most) => {
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                let (used, most) = amount::used_and_limit(size, most);
+                format!("{used} of {most}")
+            }
         };
-        let rule = format!(
-            "{} stores {} and {}",
-            owner(quota),
-            shown(size, quota.max_bytes, "bytes"),
-            shown(files, quota.max_files, "files"),
-        );
+        let counts = match quota.max_files {
+            None => format!("{} files without a limit", text::count(at_least_0(files))),
+            Some(most) => {
+                format!("{} of {} files", text::count(at_least_0(files)), text::count(most))
+            }
+        };
+        let rule = format!("{} stores {sizes} and {counts}", owner(quota));
         let denied =
             is_full(size, quota.max_bytes) || (is_new_file && is_full(files, quota.max_files));
         Ok((rule, denied.then(|| "the quota is used up".to_owned())))

@@ -141,6 +141,32 @@ pub fn size_text(bytes: i64) -> String {
     if number.is_empty() { number } else { format!("{number} {unit}") }
 }
 
+/// Longest limit that is shown as it was set.
+const LONGEST_EXACT: usize = 7;
+
+/// How much of a limit is used, and the limit, both in the unit of the limit: `1.02 GiB` and
+/// `1 GiB`. A limit is shown as it was set if that is short, and there are no negative ones.
+pub fn used_and_limit(used: i64, limit: i64) -> (String, String) {
+    let exact = size_text(limit);
+    let limit = match exact.len() <= LONGEST_EXACT {
+        true => exact,
+        false => super::text::bytes(u64::try_from(limit).unwrap_or(0)),
+    };
+    let unit = limit.rsplit(' ').next().unwrap_or(BYTES);
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map_or(1, |(_, factor)| *factor);
+    #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let value = used.max(0) as f64 / factor as f64;
+    let number = match value {
+        _ if used <= 0 => "0".to_owned(),
+        _ if factor == 1 => used.to_string(),
+        value if value < 0.005 => "<0.01".to_owned(),
+        value if value < 9.995 => format!("{value:.2}"),
+        value if value < 99.95 => format!("{value:.1}"),
+        value => format!("{value:.0}"),
+    };
+    (format!("{number} {unit}"), limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +263,23 @@ mod tests {
             assert!(CHOICES.contains(&unit), "{unit}");
             assert_eq!(size(&number, unit), Ok(bytes.max(0)), "{text}");
             assert_eq!(size(text, BYTES), Ok(bytes.max(0)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_used_has_the_unit_of_the_limit() {
+        for (used, limit, used_text, limit_text) in [
+            (0, 1_000_000_000, "0 GB", "1 GB"),
+            (-5, 1_000_000_000, "0 GB", "1 GB"),
+            (77, 1_073_741_824, "<0.01 GiB", "1 GiB"),
+            (1_095_216_660, 1_073_741_824, "1.02 GiB", "1 GiB"),
+            (41_200_000_000, 50_000_000_000, "41.2 GB", "50 GB"),
+            (481_000_000_000, 500_000_000_000, "481 GB", "500 GB"),
+            (1_000_000, 1_234_567, "1.00 MB", "1.23 MB"),
+            (3, 5, "3 B", "5 B"),
+        ] {
+            let want = (used_text.to_owned(), limit_text.to_owned());
+            assert_eq!(used_and_limit(used, limit), want);
         }
     }
 

@@ -441,6 +441,14 @@ async fn the_tester_tells_the_rule_and_keeps_a_wrong_question() {
     let page = browser.get(&format!("{ask}/a.exe")).await;
     assert!(page.text.contains("Denied by: filters on names"), "{}", page.text);
     assert!(page.text.contains("not reached"), "{}", page.text);
+    assert!(page.text.contains("ann may not download"), "{}", page.text);
+    // Who cannot sign in could not do the rest either.
+    assert!(!page.text.contains("if the client could sign in"), "{}", page.text);
+    add_user(&root, "off", json!({"status": 0})).await;
+    let page = browser.get("/web/admin/tester?user=off&operation=delete_dir&path=/a").await;
+    for part in ["off may not delete the directory", "if the client could sign in"] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
     let page = browser.get("/web/admin/tester?user=ann&operation=upload&path=a&ip=x").await;
     assert_eq!(page.status, 422);
     assert!(page.text.contains("id=\"ip-error\"") || page.text.contains("id=\"path-error\""));

@@ -166,11 +166,14 @@ async fn ask(
         Chosen::Named(names) => (names.as_slice(), false),
         Chosen::All(_) => (&[][..], true),
     };
+    let listed: Vec<&String> = names.iter().take(NAMED).collect();
     let content = json!({
         "question": title,
         "action": kind.name,
         "told": kind.told,
-        "listed": if names.len() <= NAMED { &names[..] } else { &[] },
+        "listed": listed,
+        "unlisted": names.len() - listed.len(),
+        "open": open_sessions(signed, kind, &names).await?,
         "count": names.len(),
         "must_type": kind.action == BulkAction::Delete && names.len() > NAMED,
         "named": named,
@@ -186,6 +189,30 @@ async fn ask(
         "errors": errors,
     });
     signed.page_with(status, "admin/users_bulk.html", "users", &title, content).await
+}
+
+/// What killing would end, in words; nothing if that is not asked or may not be seen.
+async fn open_sessions(
+    signed: &Signed<Anything>,
+    kind: &Kind,
+    names: &[String],
+) -> Result<Option<String>, PageError> {
+    if kind.action != BulkAction::Disconnect || !signed.admin.may(AdminPermission::ViewConns) {
+        return Ok(None);
+    }
+    let services = signed.services();
+    let visible = services.users_of(&signed.admin).names().await?;
+    let sessions = services.sessions(&visible).await;
+    let meant: Vec<_> = sessions.iter().filter(|one| names.contains(&one.username)).collect();
+    let transfers = meant.iter().map(|one| one.active_transfers.len()).sum::<usize>();
+    Ok(Some(match meant.len() {
+        0 => "No session is open now.".to_owned(),
+        count => format!(
+            "{} with {}.",
+            text::plural(count as u64, "session is open", "sessions are open"),
+            text::plural(transfers as u64, "transfer", "transfers")
+        ),
+    }))
 }
 
 /// Where the form came from, else the list.

@@ -96,7 +96,7 @@ async fn show<R: Right>(
         "found": found,
         "f": tab.view(&shown.form),
         "base": tab.fields(user).encoded(),
-        "keys": if tab == Tab::SignIn { sign_in::keys_view(&shown.form) } else { json!([]) },
+        "keys": if tab == Tab::SignIn { sign_in::keys_view(&shown.form, user) } else { json!([]) },
         "methods": sign_in::METHODS.map(|(method, label)| (method.as_str(), label)),
         "factor_protocols": sign_in::FACTOR_PROTOCOLS,
         "protocols": network::PROTOCOLS.map(|(protocol, label)| (protocol.as_str(), label)),

@@ -15,7 +15,6 @@ use crate::web::pages::amount;
 use crate::web::pages::error::PageError;
 use crate::web::pages::form::Form;
 use crate::web::pages::signed::Signed;
-use crate::web::pages::text;
 use crate::web::request::auth::{Right, ViewUsers};
 
 const DEFAULT_PER: u32 = 50;
@@ -206,7 +205,10 @@ pub async fn page(
         "rows": rows,
         "headings": view.headings(),
         "columns": COLUMNS.iter().map(|(key, label, _)| json!({
-            "key": key, "label": label, "shown": view.cols.iter().any(|col| col == key),
+            "key": key,
+            "label": label,
+            "shown": view.cols.iter().any(|col| col == key),
+            "by_default": DEFAULT_COLUMNS.contains(key),
         })).collect::<Vec<_>>(),
         "has_choice": view.cols != DEFAULT_COLUMNS,
         "states": STATES,
@@ -293,11 +295,13 @@ pub fn quota(user: &User, limits: EffectiveLimits) -> Value {
         false => used.quota_size != user.quota_size,
     };
     let percent = fullness.map(|fullness| fullness.percent);
+    let (size_text, limit_text) = amount::used_and_limit(used.used_quota_size, used.quota_size);
     json!({
         "size": at_least_0(used.used_quota_size),
         "files": at_least_0(used.used_quota_files),
         "size_limit": limit(used.quota_size),
-        "size_limit_text": limit_text(used.quota_size),
+        "size_text": size_text,
+        "size_limit_text": limit_text,
         "files_limit": limit(used.quota_files),
         "is_by_files": is_by_files,
         "of_group": user.primary_group().filter(|_| is_inherited),
@@ -309,12 +313,6 @@ pub fn quota(user: &User, limits: EffectiveLimits) -> Value {
             _ => "",
         },
     })
-}
-
-/// A limit as it was set, if that is short: `50 GB`, not `50.0 GB`.
-fn limit_text(bytes: i64) -> String {
-    let exact = amount::size_text(bytes);
-    if exact.len() <= 7 { exact } else { text::bytes(u64::try_from(bytes).unwrap_or(0)) }
 }
 
 #[cfg(test)]

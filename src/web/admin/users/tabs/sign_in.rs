@@ -4,11 +4,16 @@ use serde_json::{Value, json};
 
 use super::Fields;
 use crate::model::{LoginMethod, Password, User, public_key};
-use crate::web::admin::users::rows::{Filling, Section};
+use crate::web::admin::users::rows::{Filling, Row, Section};
 use crate::web::pages::form::Form;
 use crate::web::pages::text;
 
-const KEYS: Section = Section { name: "public_keys", texts: &["line"], choices: &[], many: &[] };
+/// A key that is stored is a row that can be ticked to remove it, others are typed.
+const KEYS: Section =
+    Section { name: "public_keys", texts: &["line"], choices: &[], many: &["remove"] };
+
+/// RSA keys with fewer bits are told to be weak, as those of the host are.
+const STRONG_RSA_BITS: u32 = 3_072;
 
 pub const FIELDS: Fields = Fields {
     single: &["password"],
@@ -51,7 +56,9 @@ pub fn fields(user: &User) -> Vec<(String, String)> {
 pub fn apply(form: &Form, user: &mut User) {
     // Empty keeps the stored one.
     user.password = Password::from(form.get("password"));
-    user.public_keys = KEYS.rows(form).iter().map(|row| row.get("line").to_owned()).collect();
+    let rows = KEYS.rows(form);
+    let kept = rows.iter().filter(|row| row.all("remove").is_empty());
+    user.public_keys = kept.map(|row| row.get("line").to_owned()).collect();
     let filters = &mut user.filters;
     keep_or_take(&mut filters.denied_login_methods, &METHODS.map(|(method, _)| method), |method| {
         form.all("denied_login_methods").any(|name| name == method.as_str())
@@ -79,12 +86,14 @@ pub fn keep_or_take<T: PartialEq + Clone>(
 }
 
 /// What is known of the keys in a form: for each its type, comment and fingerprint, or what
-/// is wrong with it.
-pub fn keys_view(form: &Form) -> Value {
+/// is wrong with it. Those that `user` has are not typed again.
+pub fn keys_view(form: &Form, user: &User) -> Value {
     let describe = |line: &str| match public_key::parse(line) {
         Ok(key) => json!({
             "line": line,
             "kind": key.algorithm().as_str(),
+            "bits": public_key::rsa_bits(&key),
+            "is_weak": public_key::rsa_bits(&key).is_some_and(|bits| bits < STRONG_RSA_BITS),
             "comment": text::visible(key.comment().as_ref()),
             "fingerprint": key.fingerprint(russh::keys::HashAlg::Sha256).to_string(),
             "wrong": "",
@@ -92,10 +101,20 @@ pub fn keys_view(form: &Form) -> Value {
         Err(error) => json!({
             "line": line,
             "kind": "",
+            "bits": null,
+            "is_weak": false,
             "comment": "",
             "fingerprint": "",
             "wrong": crate::web::pages::error::sentence(error.context()),
         }),
     };
-    KEYS.rows(form).iter().map(|row| describe(row.get("line"))).collect()
+    let rows = KEYS.rows(form);
+    let view = |row: &Row| {
+        let line = row.get("line");
+        let mut key = describe(line);
+        key["is_stored"] = json!(user.public_keys.iter().any(|stored| stored.trim() == line));
+        key["is_removed"] = json!(!row.all("remove").is_empty());
+        key
+    };
+    rows.iter().map(view).collect()
 }
