@@ -41,6 +41,9 @@ pub enum UserSort {
     /// As for [`UserState::Expired`].
     ExpirationDate,
     UsedSize,
+    /// The part of the quota that is used, of bytes or of files, whichever is more. As for
+    /// [`UserState::NearQuota`]; 0 without a quota.
+    Fullness,
 }
 
 /// Which folders are wanted.

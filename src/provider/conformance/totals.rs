@@ -71,6 +71,28 @@ fn who_has_nearly_used_up_the_own_quota_or_that_of_the_primary_group_is_found() 
 }
 
 #[test]
+fn users_are_sorted_by_how_full_their_quota_is() {
+    on_every_provider(|provider| {
+        let provider = &*provider;
+        add_group(provider, "sizes", 1_000, 10);
+        let primary = GroupMapping::PRIMARY;
+        add(provider, user("a half of much"), (1_000_000, 0), (500_000, 0));
+        add(provider, user("b full of little"), (10, 0), (10, 0));
+        add(provider, user("c by files"), (1_000, 100), (1, 70));
+        add(provider, user("d no quota"), (0, 0), (u64::MAX, 9));
+        add(provider, user("e overdrawn"), (i64::MAX, 1), (i64::MAX as u64, 3));
+        add(provider, in_group("f of the group", "sizes", primary), (0, 0), (800, 9));
+        add(provider, in_group("g own first", "sizes", primary), (10_000, 0), (800, 0));
+        add(provider, in_group("h other", "sizes", GroupMapping::SECONDARY), (0, 0), (800, 9));
+        let query = UserQuery { sort: UserSort::Fullness, ..UserQuery::default() };
+        let page = Page { descending: true, ..Page::default() };
+        let (users, _) = provider.find_users(&query, page, 0).unwrap();
+        let names: String = users.iter().filter_map(|user| user.username.chars().next()).collect();
+        assert_eq!(names, "ebfcaghd");
+    });
+}
+
+#[test]
 fn limits_of_groups_are_those_of_their_settings() {
     on_every_provider(|provider| {
         let provider = &*provider;

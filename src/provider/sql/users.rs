@@ -287,6 +287,44 @@ macro_rules! end {
     };
 }
 
+/// The used part of a limit, which may be that of the primary group; 0 without one. The
+/// factor makes it a fraction on every engine.
+macro_rules! used_part {
+    ($limit:literal, $used:literal) => {
+        concat!(
+            "COALESCE(quota_usage.",
+            $used,
+            " * 1.0 / COALESCE(NULLIF(users.",
+            $limit,
+            ", 0), (SELECT MAX(account_groups.",
+            $limit,
+            ") FROM users_groups \
+             JOIN account_groups ON account_groups.name = users_groups.group_name \
+             WHERE users_groups.username = users.username AND users_groups.kind = 1 \
+             AND account_groups.",
+            $limit,
+            " > 0)), 0)"
+        )
+    };
+}
+
+/// The greater of two expressions, as engines have different functions for it.
+macro_rules! greater_of {
+    ($one:expr, $other:expr) => {
+        concat!("(CASE WHEN ", $one, " > ", $other, " THEN ", $one, " ELSE ", $other, " END)")
+    };
+}
+
+/// How full the quota of a user is.
+macro_rules! fullness {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Double>(greater_of!(
+            used_part!("quota_size", "used_size"),
+            used_part!("quota_files", "used_files")
+        ))
+    };
+}
+
 /// The boxed query with the conditions of a [`UserQuery`].
 macro_rules! matching {
     ($query:expr, $wanted:expr, $part:expr, $now:expr) => {{
@@ -437,6 +475,7 @@ impl Users for SqlProvider {
                     UserSort::CreatedAt => sorted!(found, users::created_at, page),
                     UserSort::ExpirationDate => sorted!(found, end!(), page),
                     UserSort::UsedSize => sorted!(found, quota_usage::used_size, page),
+                    UserSort::Fullness => sorted!(found, fullness!(), page),
                 };
                 let rows: Vec<(UserRow, UserCounters)> =
                     page_of!(found, users::username, page).load(conn)?;

@@ -25,7 +25,7 @@ pub struct UsersSummary {
     pub near_quota: u64,
     /// How many enabled users expire within seven days.
     pub expiring: u64,
-    /// The first of those who have nearly used up their quota, most bytes first.
+    /// The first of those who have nearly used up their quota, the fullest first.
     pub nearly_full: Vec<UserQuota>,
     /// The first of those who expire, the next first.
     pub expiring_next: Vec<UserExpiry>,
@@ -117,7 +117,7 @@ impl Services {
             visible.find_with_limits(query, Page { offset: 0, limit: NAMED, descending })
         };
         let (full, near_quota) =
-            first(Some(UserState::NearQuota), UserSort::UsedSize, true).await?;
+            first(Some(UserState::NearQuota), UserSort::Fullness, true).await?;
         let (soon, expiring) =
             first(Some(UserState::Expiring), UserSort::ExpirationDate, false).await?;
         let (largest, _) = first(None, UserSort::UsedSize, true).await?;
