@@ -73,6 +73,8 @@ routes! {
     "/admins" { get: admins::list, post: admins::create }
     "/admins/{username}" { get: admins::get, put: admins::update, delete: admins::delete }
     "/admin/profile" { get: profile::get, put: profile::update }
+    "/admin/sessions" { get: web_sessions::list_sessions }
+    "/admin/sessions/{id}" { delete: web_sessions::end_session }
     "/admin/changepwd" { put: admins::change_password }
     "/roles" { get: roles::list, post: roles::create }
     "/roles/{name}" { get: roles::get, put: roles::update, delete: roles::delete }
@@ -103,6 +105,9 @@ routes! {
     "/quotas/folders/{name}/scan" { post: quotas::start_folder_scan }
     "/quotas/folders/{name}/usage" { put: quotas::set_folder_usage }
 
+    "/quotas/scans/finished" { get: quotas::list_finished_scans }
+
+    "/backups" { get: backups::list_backups }
     "/dumpdata" { get: dumps::dump }
     "/loaddata" { get: dumps::load_file, post: dumps::load_body }
 

@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use super::checkup::{Checkup, Problem, checkup};
 use super::connections::rate;
 use super::events;
-use super::maintenance::backups;
 use crate::logging::{self, TailFilter};
 use crate::model::AdminPermission;
 use crate::web::api::logs::LogLine;
@@ -188,7 +187,7 @@ async fn last_backup(by: &Signed<Anything>) -> Option<u64> {
         return None;
     }
     let services = by.services();
-    match backups(services).await {
+    match services.backups().await {
         Ok(found) => Some(found.first().map_or(0, |newest| newest.written_at)),
         // The page for backups tells why.
         Err(error) => {

@@ -2,12 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actors::AccountId;
 use serde_json::{Value, json};
 
 use crate::config::TrackQuota;
 use crate::model::AdminPermission;
-use crate::web::api::quotas::{folder_scans, scan_folder, scan_user, user_scans};
+use crate::web::api::quotas::{finished_scans, folder_scans, scan_folder, scan_user, user_scans};
 use crate::web::pages::error::{PageError, sentence};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::{Act, Signed};
@@ -32,23 +31,16 @@ async fn show(
     let folders = folder_scans(services).await;
     let folders =
         folders.iter().map(|scan| running("folder", &scan.name, scan.start_time, &scan.progress));
-    let visible = services.users_of(&signed.admin).names().await?;
-    let finished = services.scans.finished();
-    let finished = finished.iter().filter_map(|scan| {
-        let (kind, name) = match &scan.account {
-            AccountId::User(name) if visible.contains(name) => ("user", name),
-            AccountId::User(_) => return None,
-            AccountId::Folder(name) => ("folder", name),
-        };
-        let (files, bytes) = *scan.outcome.as_ref().unwrap_or(&(0, 0));
-        Some(json!({
-            "kind": kind,
-            "name": &**name,
+    let finished = finished_scans(services, &signed.admin).await?;
+    let finished = finished.iter().map(|scan| {
+        json!({
+            "kind": scan.kind,
+            "name": scan.name,
             "ended_at": scan.ended_at,
-            "files": files,
-            "bytes": bytes,
-            "failed": scan.outcome.as_ref().err().map(|error| sentence(error)),
-        }))
+            "files": scan.files,
+            "bytes": scan.size,
+            "failed": Some(sentence(&scan.error)).filter(|_| !scan.error.is_empty()),
+        })
     });
     let content = json!({
         "running": users.chain(folders).collect::<Vec<_>>(),

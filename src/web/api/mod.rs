@@ -3,6 +3,7 @@
 
 pub mod admins;
 pub mod aliases;
+pub mod backups;
 pub mod bulk;
 pub mod connections;
 pub mod dumps;
@@ -21,3 +22,4 @@ pub mod tasks;
 pub mod tokens;
 pub mod users;
 pub mod version;
+pub mod web_sessions;

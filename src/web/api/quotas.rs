@@ -160,6 +160,65 @@ pub async fn folder_scans(services: &Services) -> Vec<FolderQuotaScan> {
         .collect()
 }
 
+/// A scan that has ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FinishedQuotaScan {
+    /// `user` or `folder`.
+    pub kind: &'static str,
+    /// Of the user or the folder.
+    pub name: String,
+    /// Unix milliseconds.
+    pub ended_at: i64,
+    /// Files counted; 0 if the scan failed.
+    pub files: u64,
+    /// Their bytes; 0 if the scan failed.
+    pub size: u64,
+    /// Why it failed; empty if it did not.
+    pub error: String,
+}
+
+/// The results of the newest scans, the last one first: at most 50, of folders and of users
+/// that the caller may see. They are forgotten when the server stops.
+#[utoipa::path(
+    get,
+    path = "/api/v2/quotas/scans/finished",
+    tag = "quotas",
+    security(("BearerAuth" = [])),
+    responses(
+        (status = 200, description = "The results", body = [FinishedQuotaScan]),
+        (status = 401, description = "No valid token", body = ApiResponse),
+        (status = 403, description = "The permission quota_scans is missing", body = ApiResponse),
+    )
+)]
+pub async fn list_finished_scans(
+    admin: Admin<ScanQuotas>,
+    binding: Data<Binding>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(finished_scans(&binding.services, &admin).await?))
+}
+
+/// The results of the newest scans that `admin` may see.
+pub async fn finished_scans<R: Right>(
+    services: &Services,
+    admin: &Admin<R>,
+) -> Result<Vec<FinishedQuotaScan>, ApiError> {
+    let visible = services.users_of(admin).names().await?;
+    let finished = services.scans.finished().into_iter();
+    Ok(finished
+        .filter_map(|scan| {
+            let (kind, name) = match &scan.account {
+                AccountId::User(name) if visible.contains(name) => ("user", name),
+                AccountId::User(_) => return None,
+                AccountId::Folder(name) => ("folder", name),
+            };
+            let (files, size) = *scan.outcome.as_ref().unwrap_or(&(0, 0));
+            let (name, ended_at) = (name.to_string(), scan.ended_at);
+            let error = scan.outcome.err().unwrap_or_default();
+            Some(FinishedQuotaScan { kind, name, ended_at, files, size, error })
+        })
+        .collect())
+}
+
 /// Starts counting a user's files: its home directory and the folders that count to its quota.
 /// A scan that a restart of the server interrupts begins anew when it is back.
 #[utoipa::path(

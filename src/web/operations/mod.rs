@@ -2,6 +2,7 @@
 //! pages both come here.
 
 pub mod accounts;
+pub mod backups;
 pub mod bulk;
 pub mod disks;
 pub mod export;

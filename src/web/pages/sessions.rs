@@ -59,6 +59,8 @@ pub struct SessionInfo {
     pub user_agent: String,
     pub since_unix_secs: u64,
     pub last_seen_unix_secs: u64,
+    /// When it ends unless something is done.
+    pub ends_unix_secs: u64,
     pub is_this: bool,
 }
 
@@ -217,14 +219,23 @@ impl Sessions {
         self.lock().retain(|key, record| record.username != username || Some(*key) == kept);
     }
 
-    /// The sessions of an account, the latest first.
+    /// The sessions of the account that `session` is one of, the latest first.
     pub fn list(&self, session: &Session) -> Vec<SessionInfo> {
+        self.listed(&session.username, Some(session.key))
+    }
+
+    /// The sessions of an account, the latest first.
+    pub fn of_account(&self, username: &str) -> Vec<SessionInfo> {
+        self.listed(username, None)
+    }
+
+    fn listed(&self, username: &str, this: Option<Key>) -> Vec<SessionInfo> {
         let now = now_unix_secs();
         let records = self.lock();
         let mut infos: Vec<SessionInfo> = records
             .iter()
             .filter(|(_, record)| {
-                record.username == session.username
+                record.username == username
                     && record.stage == Stage::SignedIn
                     && self.left_secs(record, now) > 0
             })
@@ -234,7 +245,8 @@ impl Sessions {
                 user_agent: record.user_agent.clone(),
                 since_unix_secs: record.began,
                 last_seen_unix_secs: record.last_seen,
-                is_this: *key == session.key,
+                ends_unix_secs: now + self.left_secs(record, now),
+                is_this: Some(*key) == this,
             })
             .collect();
         infos.sort_by_key(|info| std::cmp::Reverse(info.last_seen_unix_secs));

@@ -80,6 +80,9 @@ async fn a_backup_is_uploaded_looked_at_and_restored() {
     let list = browser.get(PAGE).await;
     let at = list.text.find("backup_").expect("a backup");
     let name: String = list.text[at..].chars().take_while(|c| *c != '<').collect();
+    let backups = root.get("/api/v2/backups").await;
+    assert_eq!(backups.object(200)[0]["name"], json!(name));
+    assert!(backups.json[0]["size"].as_u64().is_some_and(|size| size > 0), "{}", backups.text);
     let file = format!("{PAGE}/file");
     let answer = browser.submit(PAGE, &file, &[("file", &name)]).await;
     assert_eq!(answer.status, 303, "{}", answer.text);

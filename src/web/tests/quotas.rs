@@ -59,6 +59,12 @@ async fn a_scan_runs_once_at_a_time_and_stores_what_it_counted() {
         server.scanner.count(3, 5000);
         eventually("the scan ends", async || root.get(&scans).await.json == json!([])).await;
         assert_eq!(used(&root, &format!("{plural}/{name}")).await, (5000, 3));
+        let finished = "/api/v2/quotas/scans/finished";
+        eventually("the result", async || root.get(finished).await.json != json!([])).await;
+        let result = &root.get(finished).await.json[0];
+        assert_eq!((&result["name"], &result["size"]), (&json!(name), &json!(5000)));
+        assert_eq!((&result["files"], &result["error"]), (&json!(3), &json!("")));
+        assert_eq!(format!("{}s", result["kind"].as_str().expect("text")), plural);
         root.post(&scan, json!(null)).await.done(202);
     }
 }
@@ -76,6 +82,10 @@ async fn a_failed_scan_leaves_the_usage_alone() {
     assert_eq!(used(&root, "users/alice").await, (100, 1));
     let line = server.last_log_line("quota");
     assert!(line.contains("\"level\":\"error\"") && line.contains("the disk is gone"), "{line}");
+    let finished = root.get("/api/v2/quotas/scans/finished").await;
+    assert_eq!(finished.object(200)[0]["error"], json!("the disk is gone"));
+    let other = server.admin_with("other", &["view_users"]).await;
+    other.get("/api/v2/quotas/scans/finished").await.refused(403);
 }
 
 #[actix_web::test]

@@ -148,6 +148,26 @@ async fn sessions_end_with_the_account_the_address_and_by_hand() {
 }
 
 #[actix_web::test]
+async fn the_own_sessions_are_listed_with_their_end_and_ended_by_rest() {
+    const SESSIONS: &str = "/api/v2/admin/sessions";
+    let server = Server::start().await;
+    let api = server.root().await;
+    assert_eq!(api.get(SESSIONS).await.object(200), &json!([]));
+    let mut browser = server.signed_in(ROOT, ROOT_PASSWORD).await;
+    let helper = server.admin_with("helper", &["view_users"]).await;
+    assert_eq!(helper.get(SESSIONS).await.object(200), &json!([]), "that of another");
+    let listed = api.get(SESSIONS).await;
+    let session = &listed.object(200)[0];
+    let time = |key: &str| session[key].as_u64().expect("a time");
+    assert_eq!(time("ends_at") - time("last_seen_at"), 20 * 60 * 1000, "{session}");
+    let path = format!("{SESSIONS}/{}", session["id"].as_str().expect("an id"));
+    helper.delete(&path).await.refused(404);
+    api.delete(&path).await.done(200);
+    assert_eq!(browser.get("/web/admin").await.status, 303);
+    api.delete(&path).await.refused(404);
+}
+
+#[actix_web::test]
 async fn a_new_password_ends_the_other_sessions() {
     let server = Server::start().await;
     let mut here = server.signed_in(ROOT, ROOT_PASSWORD).await;
