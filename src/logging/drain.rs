@@ -6,7 +6,7 @@ use std::sync::Arc;
 use slog::{Drain, KV, Key, Level, Never, OwnedKVList, Record, Serializer};
 
 use super::json::{Escape, member_str, push_str};
-use super::lines::{APP_TAG, MEMBERS_TAG};
+use super::lines::{APP_TAG, MEMBERS_TAG, UNWATCHED_TAG};
 use super::queue::LineSender;
 use super::timestamp::{self, Zone};
 
@@ -36,7 +36,7 @@ impl Drain for JsonLines {
         let tag = record.tag();
         // Formatting into a String fails only if a value's own Display does; what
         // was written until then is discarded rather than logged as broken JSON.
-        let encoded = if tag == MEMBERS_TAG || tag == APP_TAG {
+        let encoded = if [MEMBERS_TAG, UNWATCHED_TAG, APP_TAG].contains(&tag) {
             write!(line, "{}", record.msg())
         } else {
             push_app(&mut line, record, values)
@@ -45,10 +45,10 @@ impl Drain for JsonLines {
             return Ok(());
         }
         line.push_str("}\n");
-        if tag == MEMBERS_TAG {
-            self.queue.send(line);
-        } else {
-            self.queue.send_or_drop(line);
+        match tag {
+            MEMBERS_TAG => self.queue.send(line),
+            UNWATCHED_TAG => self.queue.send_unwatched(line),
+            _ => self.queue.send_or_drop(line),
         }
         Ok(())
     }

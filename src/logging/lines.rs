@@ -13,6 +13,9 @@ use super::timestamp;
 /// with `"sender"`.
 pub(super) const MEMBERS_TAG: &str = "sftpgo-members";
 
+/// The same for lines that are only written, not kept among the newest.
+pub(super) const UNWATCHED_TAG: &str = "sftpgo-unwatched";
+
 /// The tag of app records with their sender given in the call.
 pub(super) const APP_TAG: &str = "sftpgo-app";
 
@@ -252,13 +255,16 @@ pub struct HttpRequest<'a> {
     /// Bytes of the response's body.
     pub resp_size: u64,
     pub elapsed_ms: u64,
+    /// Whether the newest lines have it too; else only the log file.
+    pub is_watched: bool,
 }
 
 /// Logs an HTTP request, level info.
 pub fn http(logger: &Logger, line: &HttpRequest<'_>) {
-    log_members(
+    log_tagged(
         logger,
         Level::Info,
+        if line.is_watched { MEMBERS_TAG } else { UNWATCHED_TAG },
         display(|f| {
             write!(f, "\"sender\":\"{}\"", line.sender)?;
             member_str(f, "local_addr", line.local_addr)?;

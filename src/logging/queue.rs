@@ -86,6 +86,8 @@ impl Captured {
 
 enum Message {
     Line(String),
+    /// A line that is written, but not kept among the newest.
+    Unwatched(String),
     Rotate(SyncSender<io::Result<()>>),
     Flush(SyncSender<()>),
     Stop,
@@ -105,6 +107,11 @@ impl LineSender {
     /// Queues a line, waiting for room; lost only after the writer has stopped.
     pub(super) fn send(&self, line: String) {
         let _ = self.queue.send(Message::Line(line));
+    }
+
+    /// The same for a line that is not kept among the newest.
+    pub(super) fn send_unwatched(&self, line: String) {
+        let _ = self.queue.send(Message::Unwatched(line));
     }
 
     /// Queues a line, or counts it as dropped if there is no room.
@@ -165,7 +172,7 @@ pub(super) fn start(output: Output, zone: Zone) -> io::Result<(Arc<LineSender>, 
 fn prepare(output: Output, zone: Zone) -> (Arc<LineSender>, Receiver<Message>, Work) {
     let (queue, messages) = sync_channel(CAPACITY);
     let dropped = Arc::new(AtomicU64::new(0));
-    let tail = Tail::new();
+    let tail = Tail::new(zone);
     let sender = Arc::new(LineSender {
         queue,
         dropped: Arc::clone(&dropped),
@@ -200,7 +207,11 @@ impl Work {
             let mut is_gathering = true;
             while let Some(message) = next {
                 match message {
-                    Message::Line(line) => self.add(&line),
+                    Message::Line(line) => {
+                        self.tail.push(&line);
+                        self.add(&line);
+                    }
+                    Message::Unwatched(line) => self.add(&line),
                     Message::Rotate(done) => {
                         self.write_batch();
                         let _ = done.send(self.output.rotate());
@@ -225,7 +236,6 @@ impl Work {
     }
 
     fn add(&mut self, line: &str) {
-        self.tail.push(line);
         self.batch.extend_from_slice(line.as_bytes());
         self.batch_lines += 1;
         if self.batch.len() >= MAX_BATCH_BYTES {

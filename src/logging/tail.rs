@@ -6,15 +6,21 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::NaiveDateTime;
 use serde_json::{Map, Value};
 use slog::Level;
 use tokio::sync::watch;
+
+use super::timestamp::Zone;
 
 /// Lines kept at most.
 pub const MAX_LINES: usize = 2000;
 
 /// Bytes of all kept lines at most.
 pub const MAX_BYTES: usize = 1 << 20;
+
+/// What `push_millis` of the time stamps writes.
+const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.f";
 
 /// The newest lines. Clones share them.
 #[derive(Debug, Clone)]
@@ -24,6 +30,8 @@ pub struct Tail(Arc<Shared>);
 struct Shared {
     lines: Mutex<Lines>,
     newest: watch::Sender<u64>,
+    /// Of the times in the lines.
+    zone: Zone,
 }
 
 // A logger must be usable after a panic. Each change below is complete or not begun, and
@@ -44,6 +52,8 @@ struct Lines {
 pub struct TailLine {
     /// Rises from line to line, also over restarts.
     pub id: u64,
+    /// When it was logged, Unix milliseconds; its own `time` names no zone.
+    pub logged_at: Option<i64>,
     /// The line's members in their order.
     pub members: Map<String, Value>,
 }
@@ -126,14 +136,16 @@ pub struct TailPage {
 }
 
 impl Tail {
-    pub(super) fn new() -> Self {
+    /// For lines whose times are on the clock of `zone`.
+    pub(super) fn new(zone: Zone) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let started_ms = u64::try_from(since.as_millis()).unwrap_or(0);
         // Whoever remembers an id of the run before shall get the lines of this one. That
         // is exact in JavaScript, too.
         let next_id = started_ms.saturating_mul(1000).saturating_add(1);
         let lines = Lines { kept: VecDeque::new(), bytes: 0, next_id };
-        Self(Arc::new(Shared { newest: watch::Sender::new(next_id - 1), lines: Mutex::new(lines) }))
+        let newest = watch::Sender::new(next_id - 1);
+        Self(Arc::new(Shared { newest, lines: Mutex::new(lines), zone }))
     }
 
     /// Adds a line; [`Tail::announce`] tells of it.
@@ -176,7 +188,7 @@ impl Tail {
                 return page;
             }
             page.last_id = id;
-            page.lines.extend(parsed(id, line).filter(|line| filter.passes(line)));
+            page.lines.extend(self.parsed(id, line).filter(|line| filter.passes(line)));
         }
         page
     }
@@ -186,7 +198,7 @@ impl Tail {
         let (first_id, kept) = self.snapshot(0);
         let last_id = first_id + kept.len() as u64 - 1;
         let numbered = kept.iter().rev().zip((0..=last_id).rev());
-        let lines = numbered.filter_map(|(line, id)| parsed(id, line));
+        let lines = numbered.filter_map(|(line, id)| self.parsed(id, line));
         let mut lines: Vec<_> = lines.filter(|line| filter.passes(line)).take(limit).collect();
         lines.reverse();
         TailPage { lines, last_id, has_gap: false }
@@ -201,13 +213,17 @@ impl Tail {
         (first, lines.kept.iter().skip(skipped).cloned().collect())
     }
 
+    fn parsed(&self, id: u64, line: &str) -> Option<TailLine> {
+        let members: Map<String, Value> = serde_json::from_str(line).ok()?;
+        let time = members.get("time").and_then(Value::as_str);
+        let time = time.and_then(|time| NaiveDateTime::parse_from_str(time, TIME_FORMAT).ok());
+        let logged_at = time.and_then(|time| self.0.zone.to_utc(time));
+        Some(TailLine { id, logged_at: logged_at.map(|time| time.timestamp_millis()), members })
+    }
+
     fn lines(&self) -> MutexGuard<'_, Lines> {
         self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn parsed(id: u64, line: &str) -> Option<TailLine> {
-    serde_json::from_str(line).ok().map(|members| TailLine { id, members })
 }
 
 #[cfg(test)]
@@ -215,7 +231,7 @@ mod tests {
     use super::*;
 
     fn filled(lines: &[&str]) -> (Tail, u64) {
-        let tail = Tail::new();
+        let tail = Tail::new(Zone::Utc);
         let before = *tail.newest().borrow();
         for line in lines {
             tail.push(&format!("{line}\n"));
@@ -256,6 +272,18 @@ mod tests {
             assert_eq!(ids(tail.newest_lines(&filter, 100)), want, "{filter:?}");
             assert_eq!(ids(tail.after(before, &filter, 100)), want, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn lines_tell_when_they_were_logged_if_they_can() {
+        let (tail, _) = filled(&[
+            r#"{"time":"1970-01-02T00:00:00.007"}"#,
+            r#"{"time":"yesterday"}"#,
+            r#"{"sender":"x"}"#,
+        ]);
+        let page = tail.newest_lines(&TailFilter::default(), 9);
+        let times: Vec<_> = page.lines.iter().map(|line| line.logged_at).collect();
+        assert_eq!(times, [Some(86_400_007), None, None]);
     }
 
     #[test]

@@ -232,6 +232,32 @@ fn a_login_tells_how_and_with_what() {
 }
 
 #[test]
+fn what_nobody_watches_is_written_and_not_kept_among_the_newest() {
+    let request = |uri, is_watched| HttpRequest {
+        sender: "httpd",
+        local_addr: "127.0.0.1:8080",
+        method: "GET",
+        proto: "HTTP/1.1",
+        remote_addr: "127.0.0.1:4444",
+        request_id: "r1",
+        uri,
+        user_agent: "curl/8",
+        resp_status: 200,
+        resp_size: 2,
+        elapsed_ms: 1,
+        is_watched,
+    };
+    let (logging, captured) = capture(Level::Info);
+    http(logging.logger(), &request("/static/1/mark.svg", false));
+    http(logging.logger(), &request("/web/admin", true));
+    logging.control().flush();
+    assert_eq!(captured.lines().len(), 2);
+    let page = logging.control().tail().newest_lines(&TailFilter::default(), 9);
+    let uris: Vec<_> = page.lines.iter().map(|line| line.text("uri")).collect();
+    assert_eq!(uris, ["/web/admin"]);
+}
+
+#[test]
 fn http_requests_hide_secrets_in_their_query() {
     let request = HttpRequest {
         sender: "httpd",
@@ -245,6 +271,7 @@ fn http_requests_hide_secrets_in_their_query() {
         resp_status: 200,
         resp_size: 2,
         elapsed_ms: 1,
+        is_watched: true,
     };
     let lines = lines_of(Level::Info, |logger| {
         http(logger, &request);

@@ -9,6 +9,7 @@ mod door;
 mod dumps;
 mod duties;
 mod edge;
+mod events;
 mod folders;
 mod groups;
 mod harness;

@@ -29,10 +29,19 @@ pub struct Problem {
     /// `warn` or `bad`.
     pub kind: &'static str,
     pub told: String,
+    /// How many it stands for, if it names none of them.
+    pub others: u64,
     /// Below the pages of administrators.
     pub link: String,
     /// On the link; nothing if no page can help.
     pub action: &'static str,
+}
+
+impl Problem {
+    /// How many things it is about.
+    pub fn things(&self) -> u64 {
+        self.others.max(1)
+    }
 }
 
 /// A part of the server that runs.
@@ -77,7 +86,8 @@ pub struct LargestUser {
 #[derive(Debug, Default)]
 pub struct Checkup {
     pub problems: Vec<Problem>,
-    pub services: Vec<ServiceState>,
+    /// `None` if the administrator may not see the server's state.
+    pub services: Option<Vec<ServiceState>>,
     pub host_keys: Vec<HostKeyFacts>,
     pub disks: Vec<DiskFacts>,
     pub accounts: Option<UsersSummary>,
@@ -113,6 +123,7 @@ pub async fn checkup(by: &Signed<Anything>) -> Result<Checkup, PageError> {
                 .to_owned(),
             link: "/two-factor".to_owned(),
             action: "Set up",
+            ..Problem::default()
         });
     }
     // The worst first; else as they were found.
@@ -122,10 +133,11 @@ pub async fn checkup(by: &Signed<Anything>) -> Result<Checkup, PageError> {
 
 async fn look_at_services(by: &Signed<Anything>, found: &mut Checkup) {
     let services = by.services();
+    let mut seen = Vec::new();
     let ssh = services.facts.ssh();
     found.ssh_port = ssh.bindings.first().map(|binding| binding.port);
     let ports: Vec<String> = ssh.bindings.iter().map(|binding| binding.port.to_string()).collect();
-    found.services.push(ServiceState {
+    seen.push(ServiceState {
         name: "SSH".to_owned(),
         is_up: ssh.is_active,
         told: if ssh.is_active { ports.join(", ") } else { "off".to_owned() },
@@ -136,7 +148,7 @@ async fn look_at_services(by: &Signed<Anything>, found: &mut Checkup) {
         0 => binding.address,
         port => port.to_string(),
     });
-    found.services.push(ServiceState {
+    seen.push(ServiceState {
         name: "HTTP".to_owned(),
         is_up: true,
         told: doors.collect::<Vec<_>>().join(", "),
@@ -144,7 +156,7 @@ async fn look_at_services(by: &Signed<Anything>, found: &mut Checkup) {
     let asked = Instant::now();
     let answer = health::store_answers(services).await;
     let took = asked.elapsed().as_millis().max(1);
-    found.services.push(ServiceState {
+    seen.push(ServiceState {
         name: services.store.driver().to_owned(),
         is_up: answer.is_ok(),
         told: if answer.is_ok() { format!("{took} ms") } else { "no answer".to_owned() },
@@ -157,6 +169,7 @@ async fn look_at_services(by: &Signed<Anything>, found: &mut Checkup) {
             ..Problem::default()
         });
     }
+    found.services = Some(seen);
 }
 
 async fn look_at_disks(services: &Services, found: &mut Checkup) {
@@ -204,7 +217,8 @@ fn ending(key: String, what: &str, state: CertificateState, until: Option<i64>) 
         CertificateState::NotYetValid => ("bad", format!("{what} is not valid yet.")),
         CertificateState::Unknown => ("warn", format!("{what}: its end cannot be read.")),
     };
-    Some(Problem { key, kind, told, link: "/status".to_owned(), action: "Status" })
+    let link = "/status".to_owned();
+    Some(Problem { key, kind, told, link, action: "Status", ..Problem::default() })
 }
 
 fn user_link(username: &str, tab: &str) -> String {
@@ -222,13 +236,23 @@ fn full_quotas(accounts: &UsersSummary) -> Vec<Problem> {
         };
         problems.push(Problem {
             key: "problem quota".to_owned(),
-            kind: "warn",
+            // The fullest come first, so the next one tells whether any of the rest is full.
+            kind: accounts.nearly_full.get(problems.len()).map_or("warn", quota_kind),
             told,
+            others,
             link: "/users?status=quota".to_owned(),
             action: "Users",
         });
     }
     problems
+}
+
+/// A quota that is used up keeps its user from working.
+fn quota_kind(quota: &UserQuota) -> &'static str {
+    match quota.fullness() {
+        Some(full) if full.percent >= 100 => "bad",
+        _ => "warn",
+    }
 }
 
 fn full_quota(quota: &UserQuota) -> Problem {
@@ -240,7 +264,7 @@ fn full_quota(quota: &UserQuota) -> Problem {
     };
     Problem {
         key: format!("problem quota {}", quota.username),
-        kind: "warn",
+        kind: quota_kind(quota),
         told: format!(
             "User {} has used {}% of {limit}.",
             text::visible(&quota.username),
@@ -248,6 +272,7 @@ fn full_quota(quota: &UserQuota) -> Problem {
         ),
         link: user_link(&quota.username, "?tab=limits"),
         action: "Raise quota",
+        ..Problem::default()
     }
 }
 
@@ -263,6 +288,7 @@ fn expiring(accounts: &UsersSummary) -> Vec<Problem> {
         ),
         link: user_link(&user.username, ""),
         action: "Look",
+        ..Problem::default()
     });
     let mut problems: Vec<Problem> = soon.collect();
     let others = accounts.expiring.saturating_sub(problems.len() as u64);
@@ -275,6 +301,7 @@ fn expiring(accounts: &UsersSummary) -> Vec<Problem> {
             key: "problem expires".to_owned(),
             kind: "warn",
             told,
+            others,
             link: "/users?status=expiring".to_owned(),
             action: "Users",
         });
@@ -298,6 +325,7 @@ fn weak_key(key: &SshHostKey) -> Option<Problem> {
         ),
         link: "/status".to_owned(),
         action: "Status",
+        ..Problem::default()
     })
 }
 
@@ -320,6 +348,7 @@ fn broken_algorithms(weak: &[WeakAlgorithm]) -> Option<Problem> {
         ),
         link: "/status#algorithms".to_owned(),
         action: "Status",
+        ..Problem::default()
     })
 }
 
@@ -353,6 +382,10 @@ fn host_key(key: &SshHostKey) -> HostKeyFacts {
 }
 
 impl Checkup {
+    pub fn has_looked_at_server(&self) -> bool {
+        self.services.is_some()
+    }
+
     /// Who uses most storage.
     pub fn largest(&self) -> Vec<LargestUser> {
         let largest = self.accounts.iter().flat_map(|accounts| &accounts.largest);
@@ -440,6 +473,7 @@ fn disk_problem(disk: &DiskStatus) -> Option<Problem> {
         told,
         link: "/status#disks".to_owned(),
         action: "Status",
+        ..Problem::default()
     })
 }
 
@@ -466,6 +500,25 @@ mod tests {
             (quota("d\u{202e}", (95, 0), (100, 0)), "User d⟨U+202E⟩ has used 95% of 100 B."),
         ] {
             assert_eq!(full_quota(&quota).told, told);
+        }
+    }
+
+    #[test]
+    fn who_has_no_room_left_is_worse_off_than_who_soon_has_none() {
+        for (used, kind) in [(99, "warn"), (100, "bad"), (101, "bad")] {
+            assert_eq!(full_quota(&quota("a", (used, 0), (100, 0))).kind, kind, "{used}");
+        }
+        let summary = |fourth| UsersSummary {
+            near_quota: 9,
+            nearly_full: [200, 100, 100, fourth, 90]
+                .map(|used| quota("a", (used, 0), (100, 0)))
+                .into(),
+            ..UsersSummary::default()
+        };
+        for (fourth, kind) in [(99, "warn"), (100, "bad")] {
+            let problems = full_quotas(&summary(fourth));
+            let others = problems.last().expect("a problem");
+            assert_eq!((others.kind, others.things()), (kind, 6));
         }
     }
 

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 use super::checkup::{Checkup, Problem, checkup};
 use super::connections::rate;
-use super::events;
 use crate::logging::{self, TailFilter};
 use crate::model::AdminPermission;
+use crate::model::timestamp::now_unix_ms;
 use crate::web::api::logs::LogLine;
 use crate::web::error::ApiError;
 use crate::web::operations::live::ConnectionStatus;
@@ -21,7 +21,7 @@ use crate::web::operations::scope::VisibleNames;
 use crate::web::pages::error::PageError;
 use crate::web::pages::live::{Cells, Show, View};
 use crate::web::pages::page::{admin_root, see_other};
-use crate::web::pages::signed::Signed;
+use crate::web::pages::signed::{Signed, is_secure};
 use crate::web::pages::spark::{outline, scaled, spark, summed};
 use crate::web::pages::text;
 use crate::web::request::auth::Anything;
@@ -108,8 +108,8 @@ impl Overview {
         let root = admin_root(&by.request);
         let mut shown = Shown { problems: self.checkup.problems.clone(), ..Shown::default() };
         let cells = &mut shown.cells;
-        cells.insert("state", state_of(&self.checkup.problems).to_owned());
-        cells.insert("look", look_of(self.checkup.problems.len()));
+        cells.insert("state", state_of(&self.checkup).to_owned());
+        cells.insert("look", look_of(&self.checkup));
         if by.admin.may(AdminPermission::ViewConns) {
             let seen: Vec<&ConnectionStatus> = snapshot.seen_by(&self.visible).collect();
             let names: std::collections::HashSet<&str> =
@@ -198,30 +198,42 @@ async fn last_backup(by: &Signed<Anything>) -> Option<u64> {
     }
 }
 
-/// The first steps, while nobody has an account.
+/// The steps that the set-up has announced, while nobody has an account.
 fn beginning(by: &Signed<Anything>, checkup: &Checkup) -> Value {
     let has_nobody = checkup.accounts.as_ref().is_some_and(|accounts| accounts.users == 0);
     if !has_nobody || !by.admin.may(AdminPermission::AddUsers) {
         return Value::Null;
     }
+    let base_dir = by.services().store.rules().users_base_dir.as_ref();
     json!({
         "has_second_factor": by.admin.filters().totp_config.enabled,
+        "is_secure": is_secure(&by.request),
+        "base_dir": base_dir.map(|dir| dir.display().to_string()),
         "ssh_port": checkup.ssh_port,
     })
 }
 
-fn state_of(problems: &[Problem]) -> &'static str {
-    match problems.iter().any(|problem| problem.kind == "bad") {
-        true => "Something is wrong.",
-        false => "Everything is up.",
+/// How the server is, as far as this administrator may know.
+fn state_of(checkup: &Checkup) -> &'static str {
+    let is_wrong = checkup.problems.iter().any(|problem| problem.kind == "bad");
+    match (is_wrong, checkup.has_looked_at_server(), checkup.accounts.is_some()) {
+        (true, ..) => "Something is wrong.",
+        (false, true, _) => "Everything is up.",
+        (false, false, true) => "",
+        (false, false, false) => "Your rights show neither users nor services.",
     }
 }
 
-fn look_of(problems: usize) -> String {
-    match problems {
-        0 => "Nothing wants a look.".to_owned(),
-        1 => "1 thing wants a look.".to_owned(),
-        many => format!("{many} things want a look."),
+/// How many things want a look, of those that were looked at.
+fn look_of(checkup: &Checkup) -> String {
+    let things: u64 = checkup.problems.iter().map(Problem::things).sum();
+    match (things, checkup.has_looked_at_server(), checkup.accounts.is_some()) {
+        (0, true, true) => "Nothing wants a look.".to_owned(),
+        (0, true, false) => "Nothing on the server wants a look.".to_owned(),
+        (0, false, true) => "No user wants a look.".to_owned(),
+        (0, false, false) => String::new(),
+        (1, ..) => "1 thing wants a look.".to_owned(),
+        (many, ..) => format!("{} things want a look.", text::count(many)),
     }
 }
 
@@ -285,17 +297,23 @@ fn chart(throughput: &Throughput, now: u64) -> Cells {
     let peak = |of: fn(&ThroughputPoint) -> u64| {
         let peak = throughput.last_hour.iter().max_by_key(|point| of(point));
         match peak.filter(|peak| of(peak) > 0) {
-            Some(peak) => format!("peak {} at {}", rate(of(peak)), clock(peak.until)),
-            None => "none in the last hour".to_owned(),
+            Some(peak) => (format!("peak {}", rate(of(peak))), Moment::of(peak.until, now)),
+            None => ("none in the last hour".to_owned(), Moment::default()),
         }
     };
+    let (upload_peak, uploaded) = peak(|point| point.upload);
+    let (download_peak, downloaded) = peak(|point| point.download);
     let (number, unit) = split_unit(throughput.upload_rate);
     let mut cells = Cells::from([("upload", number), ("upload_unit", unit)]);
     let (number, unit) = split_unit(throughput.download_rate);
     cells.extend([("download", number), ("download_unit", unit)]);
     cells.extend([
-        ("upload_peak", peak(|point| point.upload)),
-        ("download_peak", peak(|point| point.download)),
+        ("upload_peak", upload_peak),
+        ("upload_peak_at", uploaded.machine),
+        ("upload_peak_when", uploaded.relative),
+        ("download_peak", download_peak),
+        ("download_peak_at", downloaded.machine),
+        ("download_peak_when", downloaded.relative),
         ("upload_path", outline(upload, AXIS)),
         ("download_path", outline(download, AXIS)),
         // Without traffic there is nothing to measure by it.
@@ -340,12 +358,18 @@ fn rounded_up(value: u64) -> u64 {
     }
 }
 
-/// Hours and minutes where the server is.
-fn clock(unix_ms: u64) -> String {
-    let time = i64::try_from(unix_ms).ok().and_then(chrono::DateTime::from_timestamp_millis);
-    time.map_or_else(String::new, |time| {
-        time.with_timezone(&chrono::Local).format("%H:%M").to_string()
-    })
+/// A time as `<time>` takes it; empty if there is none.
+#[derive(Default)]
+struct Moment {
+    machine: String,
+    relative: String,
+}
+
+impl Moment {
+    fn of(unix_ms: u64, now: u64) -> Self {
+        let [at, now] = [unix_ms, now].map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
+        Self { machine: text::machine(at), relative: text::relative(at, now) }
+    }
 }
 
 /// The number of a rate, and its unit.
@@ -392,7 +416,9 @@ impl Failures {
                 "connection_failed" => (format!("{} login", text("protocol")), text("client_ip")),
                 _ => (sender.to_lowercase(), text("virtual_path")),
             };
-            let time = events::cells(line, "", false).remove("time").unwrap_or_default();
+            let at = line.logged_at.and_then(|at| u64::try_from(at).ok());
+            let now = u64::try_from(now_unix_ms()).unwrap_or(0);
+            let logged = at.map_or_else(Moment::default, |at| Moment::of(at, now));
             Row {
                 key: format!("failure {}", line.id),
                 name: match text("username").as_str() {
@@ -401,7 +427,8 @@ impl Failures {
                 },
                 link: None,
                 cells: Cells::from([
-                    ("time", time.get(..5).unwrap_or_default().to_owned()),
+                    ("at", logged.machine),
+                    ("time", logged.relative),
                     ("told", format!("{what}: {}", text("error"))),
                     ("place", place),
                 ]),
@@ -414,6 +441,7 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::operations::accounts::UsersSummary;
 
     #[test]
     fn scales_end_with_a_round_number() {
@@ -457,22 +485,42 @@ mod tests {
             last_hour: Vec::new(),
         };
         let cells = chart(&throughput, 0);
-        assert_eq!(cells["upload_path"], "");
+        assert_eq!((&*cells["upload_path"], &*cells["upload_peak_at"]), ("", ""));
         assert_eq!(cells["upload_peak"], "none in the last hour");
         assert_eq!((&*cells["download"], &*cells["download_unit"]), ("41.2", "MB/s"));
     }
 
     #[test]
-    fn the_first_sentence_says_what_there_is() {
-        let problem = |kind| Problem { kind, ..Problem::default() };
-        assert_eq!(state_of(&[problem("warn")]), "Everything is up.");
-        assert_eq!(state_of(&[problem("warn"), problem("bad")]), "Something is wrong.");
-        for (count, told) in [
-            (0, "Nothing wants a look."),
-            (1, "1 thing wants a look."),
-            (3, "3 things want a look."),
+    fn the_first_sentence_says_what_was_looked_at() {
+        let looked = |server: bool, users: bool, problems: &[(&'static str, u64)]| {
+            let problem = |(kind, others): &(&'static str, u64)| Problem {
+                kind,
+                others: *others,
+                ..Problem::default()
+            };
+            let checkup = Checkup {
+                problems: problems.iter().map(problem).collect(),
+                services: Some(Vec::new()).filter(|_| server),
+                accounts: Some(UsersSummary::default()).filter(|_| users),
+                ..Checkup::default()
+            };
+            format!("{} {}", state_of(&checkup), look_of(&checkup))
+        };
+        for (server, users, problems, told) in [
+            (true, true, vec![], "Everything is up. Nothing wants a look."),
+            (true, false, vec![], "Everything is up. Nothing on the server wants a look."),
+            (false, true, vec![], " No user wants a look."),
+            (false, false, vec![], "Your rights show neither users nor services. "),
+            (true, true, vec![("warn", 0)], "Everything is up. 1 thing wants a look."),
+            (false, true, vec![("warn", 0), ("warn", 0)], " 2 things want a look."),
+            (
+                false,
+                true,
+                vec![("bad", 0), ("warn", 1_200)],
+                "Something is wrong. 1,201 things want a look.",
+            ),
         ] {
-            assert_eq!(look_of(count), told);
+            assert_eq!(looked(server, users, &problems), told);
         }
     }
 }

@@ -33,7 +33,8 @@ pub struct TailQuery {
     /// 1 for failed logins and failed transfers only.
     #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
     pub failures: Option<String>,
-    /// 1 leaves out the lines of HTTP requests that were answered.
+    /// 1 leaves out the lines of HTTP requests that were answered. Those for style sheets,
+    /// scripts and icons of the pages are in the log file only.
     #[param(value_type = Option<u8>, minimum = 0, maximum = 1, default = 0)]
     pub hide_requests: Option<String>,
     /// The most lines to return, 1 to 500; 100 if absent.
@@ -86,14 +87,18 @@ pub struct LogTail {
 pub struct LogLine {
     /// Rises from line to line.
     pub id: u64,
+    /// When it was logged, Unix milliseconds; `time` is on the clock that the log file is
+    /// written in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logged_at: Option<i64>,
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub members: Map<String, Value>,
 }
 
 impl From<TailLine> for LogLine {
-    fn from(TailLine { id, members }: TailLine) -> Self {
-        Self { id, members }
+    fn from(TailLine { id, logged_at, members }: TailLine) -> Self {
+        Self { id, logged_at, members }
     }
 }
 

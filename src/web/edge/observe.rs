@@ -16,6 +16,10 @@ use crate::web::request::id::RequestId;
 use crate::web::request::peer::Peer;
 use crate::web::services::{Binding, Services};
 
+/// In the extensions of a request that nobody wants to see among the newest lines: one of
+/// the many files that a page consists of.
+pub struct Unwatched;
+
 /// Middleware of the API's server.
 pub async fn httpd<B: MessageBody>(
     binding: Data<Binding>,
@@ -86,6 +90,7 @@ impl Seen {
                     BodySize::None | BodySize::Stream => 0,
                 },
                 elapsed_ms: elapsed.as_millis().try_into().unwrap_or(u64::MAX),
+                is_watched: !request.extensions().contains::<Unwatched>(),
             },
         );
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use actix_web::http::header;
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::web::edge::Edge;
+use crate::web::edge::observe::Unwatched;
 use crate::web::error::ApiError;
 use crate::web::fallback::not_found;
 use crate::web::services::Binding;
@@ -144,6 +145,7 @@ async fn get(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (fingerprint, name) = path.into_inner();
+    request.extensions_mut().insert(Unwatched);
     let assets = binding.pages.as_ref().map(|pages| &pages.assets);
     let Some(assets) = assets else { return not_found(request).await };
     let Some(asset) = assets.by_name.get(&name) else { return not_found(request).await };

@@ -1,6 +1,6 @@
 //! Numbers, sizes and times in words, as people read them.
 
-use chrono::{DateTime, Local, Utc};
+use chrono::{DateTime, Utc};
 
 const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
 
@@ -73,11 +73,24 @@ pub fn relative(unix_ms: i64, now_unix_ms: i64) -> String {
     }
 }
 
-/// A time in Unix milliseconds with its zone, which is the server's.
+/// A time in Unix milliseconds with its zone, UTC: the server does not know that of who
+/// reads, and a script puts it into that one.
 pub fn absolute(unix_ms: i64) -> String {
-    DateTime::from_timestamp_millis(unix_ms).map_or_else(String::new, |time| {
-        time.with_timezone(&Local).format("%-d %b %Y, %H:%M:%S %:z").to_string()
-    })
+    formatted(unix_ms, "%-d %b %Y, %H:%M:%S UTC")
+}
+
+/// The same without the date if that is today's.
+pub fn clock(unix_ms: i64, now_unix_ms: i64) -> String {
+    const DAY: &str = "%-d %b %Y, ";
+    match formatted(unix_ms, DAY) == formatted(now_unix_ms, DAY) {
+        true => formatted(unix_ms, "%H:%M:%S UTC"),
+        false => absolute(unix_ms),
+    }
+}
+
+fn formatted(unix_ms: i64, format: &str) -> String {
+    let time: Option<DateTime<Utc>> = DateTime::from_timestamp_millis(unix_ms);
+    time.map_or_else(String::new, |time| time.format(format).to_string())
 }
 
 /// For `<time datetime>`: RFC 3339, UTC.
@@ -167,6 +180,14 @@ mod tests {
         ] {
             assert_eq!(relative(1_000 * day + offset_ms, 1_000 * day), text);
         }
+    }
+
+    #[test]
+    fn a_clock_tells_the_date_of_other_days() {
+        let day = 86_400_000;
+        assert_eq!(clock(day + 7_000, day + 9_000), "00:00:07 UTC");
+        assert_eq!(clock(day - 1_000, day + 9_000), "1 Jan 1970, 23:59:59 UTC");
+        assert_eq!(clock(i64::MAX, 0), "");
     }
 
     #[test]

@@ -397,7 +397,7 @@ async fn the_overview_begins_with_first_steps_and_what_wants_a_look() {
     let mut browser = root(&server).await;
     let page = browser.get("/web/admin").await;
     assert_eq!(page.status, 200);
-    for shown in ["Getting started", "Add the first user", "sftp -P 2022", "no second factor"] {
+    for shown in ["Getting started", "First user", "sftp -P 2022", "no second factor"] {
         assert!(page.text.contains(shown), "{shown} in {}", page.text);
     }
     let user = json!({

@@ -4,10 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::tabs::permissions::fixed_row;
-use super::times;
 use crate::model::{Effective, Group, GroupMapping, User, effective};
 use crate::web::error::ApiError;
-use crate::web::pages::amount;
+use crate::web::pages::{amount, text};
 use crate::web::services::Services;
 
 /// The user with some of its groups.
@@ -55,7 +54,7 @@ fn of(user: &User) -> Vec<Fact> {
     };
     one("expiration_date", "Expires", {
         let at = user.expiration_date;
-        (at > 0).then(|| format!("{} UTC", times::time_text(at).replace('T', " ")))
+        (at > 0).then(|| text::absolute(at))
     });
     one("home_dir", "Home directory", Some(user.home_dir.clone()));
     one("start_directory", "Start directory", Some(filters.start_directory.clone()));
@@ -169,6 +168,13 @@ fn sourced(stages: &[Stage]) -> Vec<(Fact, Vec<Option<&str>>)> {
         .collect()
 }
 
+/// A value with its group; `at` for what is a time, in Unix milliseconds.
+fn shown(stages: &[Stage], field: &str, value: &str, group: Option<&str>) -> Value {
+    let end = stages.last().map(|stage| stage.user.expiration_date);
+    let at = end.filter(|_| field == "expiration_date");
+    json!({ "value": value, "group": group, "at": at })
+}
+
 /// For the tab that shows all: what holds, and from where.
 pub fn facts(stages: &[Stage]) -> Value {
     sourced(stages)
@@ -177,7 +183,7 @@ pub fn facts(stages: &[Stage]) -> Value {
             let values: Vec<Value> = values
                 .iter()
                 .zip(sources)
-                .map(|(value, source)| json!({ "value": value, "group": source }))
+                .map(|(value, source)| shown(stages, field, value, source))
                 .collect();
             json!({ "field": field, "label": label, "values": values })
         })
@@ -191,7 +197,7 @@ pub fn by_setting(stages: &[Stage]) -> Value {
         let of_groups: Vec<Value> = values
             .iter()
             .zip(sources)
-            .filter_map(|(value, source)| Some(json!({ "value": value, "group": source? })))
+            .filter_map(|(value, source)| Some(shown(stages, field, value, Some(source?))))
             .collect();
         inherited.insert(field.to_owned(), Value::Array(of_groups));
     }
@@ -245,7 +251,7 @@ mod tests {
             of(&[p.clone(), s], Some("s")),
         ];
         let inherited = by_setting(&stages);
-        assert_eq!(inherited["quota_size"], json!([{ "value": "5 B", "group": "p" }]));
+        assert_eq!(inherited["quota_size"], json!([{ "value": "5 B", "group": "p", "at": null }]));
         assert_eq!(inherited["quota_files"], json!([]));
         let rows = inherited_permissions(&stages);
         assert_eq!((&rows[0]["dir"], &rows[0]["group"]), (&json!("/a"), &json!("p")));
