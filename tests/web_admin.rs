@@ -66,6 +66,9 @@ fn an_empty_server_is_set_up_in_the_browser() {
         ("HTTPD__SETUP__INSTALLATION_CODE", "only-for-me"),
     ]);
     play("set_up.mjs", &server);
+    if node_modules().is_some() {
+        server.wait_for_log("what was wrong", |line| line["error"] == "wrong installation code");
+    }
 }
 
 #[test]

@@ -20,9 +20,15 @@ await story(async ({ open }) => {
   assert.equal(await page.inputValue("#username"), admin.username, "what was typed is kept");
   await send({ ...right, confirm: "another" });
   assert.match(await page.textContent("#confirm-error"), /differ/);
-  await send(right);
-  assert.equal(page.url(), `${root}/web/admin`);
+  assert.match(await page.textContent("#password-error"), /Type the password again/);
+  const { password, confirm } = right;
+  const steps = (await page.locator(".steps strong").allTextContents()).slice(1);
+  await send({ password, confirm });
+  assert.equal(page.url(), `${root}/web/admin`, "the code was kept");
   assert.match(await page.textContent("h1"), /^Overview/);
+  const beginning = await page.locator(".beginning li").allTextContents();
+  assert.equal(beginning.length, steps.length + 1);
+  steps.forEach((step, at) => assert.ok(beginning[at + 1].trim().startsWith(step), `${beginning[at + 1]} is ${step}`));
   // It works once: the next stranger sees the sign-in.
   const other = await open();
   await other.goto(`${root}/web/admin/setup`);

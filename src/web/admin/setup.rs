@@ -11,7 +11,7 @@ use crate::error::ErrorKind;
 use crate::model::{Admin, AdminPermission};
 use crate::web::api::tokens::note_refusal;
 use crate::web::pages::error::{PageError, sentence};
-use crate::web::pages::form::FieldErrors;
+use crate::web::pages::form::{FieldErrors, Form};
 use crate::web::pages::page::{admin_root, see_other};
 use crate::web::pages::signed::pages_of;
 use crate::web::request::peer::Peer;
@@ -21,14 +21,17 @@ pub async fn page(request: HttpRequest, binding: Data<Binding>) -> Result<HttpRe
     if binding.services.store.has_admins().await? {
         return Ok(see_other(&format!("{}/login", admin_root(&request))));
     }
-    show(&request, &binding, StatusCode::OK, "", &FieldErrors::default(), "")
+    show(&request, &binding, StatusCode::OK, &Form::default(), &FieldErrors::default(), "")
 }
+
+/// What the log says of who types the wrong one.
+const WRONG_CODE: &str = "wrong installation code";
 
 fn show(
     request: &HttpRequest,
     binding: &Binding,
     status: StatusCode,
-    username: &str,
+    typed: &Form,
     errors: &FieldErrors,
     told: &str,
 ) -> Result<HttpResponse, PageError> {
@@ -42,7 +45,8 @@ fn show(
             "title": "Set-up",
             "needs_code": !setup.installation_code.is_empty(),
             "code_hint": setup.installation_code_hint,
-            "username": username,
+            "installation_code": typed.trimmed("installation_code"),
+            "username": typed.trimmed("username"),
             "errors": errors,
             "told": told,
         }),
@@ -64,8 +68,7 @@ pub async fn create(
     let code = pages_of(&binding)?.setup.installation_code.clone();
     let given = form.trimmed("installation_code");
     if !code.is_empty() && !bool::from(code.expose().as_bytes().ct_eq(given.as_bytes())) {
-        let failure = crate::auth::LoginFailure::WrongCode;
-        note_refusal(services, &Peer::of(&request), username, &failure);
+        note_refusal(services, &Peer::of(&request), username, &WRONG_CODE);
         errors.add("installation_code", "This is not the code.");
     }
     let password = form.get("password");
@@ -77,9 +80,17 @@ pub async fn create(
     } else if password != form.get("confirm") {
         errors.add("confirm", "The two passwords differ.");
     }
-    let refused = StatusCode::UNPROCESSABLE_ENTITY;
+    // Passwords are in no page, so both are lost.
+    let refuse = |mut errors: FieldErrors, told: &str| {
+        for field in ["password", "confirm"] {
+            if !form.get(field).is_empty() {
+                errors.add(field, "Type the password again.");
+            }
+        }
+        show(&request, &binding, StatusCode::UNPROCESSABLE_ENTITY, &form, &errors, told)
+    };
     if !errors.is_empty() {
-        return show(&request, &binding, refused, username, &errors, "");
+        return refuse(errors, "");
     }
     let admin = Admin {
         username: username.to_owned(),
@@ -93,8 +104,7 @@ pub async fn create(
         // Somebody was quicker.
         Ok(false) => return to_login(),
         Err(error) if error.kind() == ErrorKind::InvalidInput => {
-            let told = sentence(error.context());
-            return show(&request, &binding, refused, username, &errors, &told);
+            return refuse(errors, &sentence(error.context()));
         }
         Err(error) => return Err(error.into()),
     }

@@ -1,5 +1,7 @@
 //! Getting an access token and giving it back.
 
+use std::fmt::Display;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, SecondsFormat};
@@ -161,7 +163,7 @@ async fn decided<T>(
 }
 
 /// Writes the line of a failed login, which programs that keep attackers out read.
-pub fn note_refusal(services: &Services, peer: &Peer, username: &str, failure: &LoginFailure) {
+pub fn note_refusal(services: &Services, peer: &Peer, username: &str, failure: &dyn Display) {
     logging::connection_failed(
         &services.log,
         &logging::ConnectionFailed {
