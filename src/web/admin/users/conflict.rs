@@ -41,9 +41,9 @@ pub fn merge(before: &Form, stored: &Form, typed: &Form) -> (Form, Vec<Clash>) {
         if they_changed && theirs != yours {
             clashes.push(Clash {
                 label: label_of(&setting).to_owned(),
-                before: told(&was),
-                stored: told(&theirs),
-                yours: you_changed.then(|| told(&yours)),
+                before: told(&setting, &was),
+                stored: told(&setting, &theirs),
+                yours: you_changed.then(|| told(&setting, &yours)),
                 field: setting,
             });
         }
@@ -53,10 +53,14 @@ pub fn merge(before: &Form, stored: &Form, typed: &Form) -> (Form, Vec<Clash>) {
 }
 
 /// The values of a setting in one line.
-fn told(fields: &[(String, String)]) -> String {
+fn told(setting: &str, fields: &[(String, String)]) -> String {
     let values = fields.iter().map(|(_, value)| value.trim().replace('\n', " "));
     let told = values.filter(|value| !value.is_empty()).collect::<Vec<_>>().join(" ");
-    if told.is_empty() { "nothing".to_owned() } else { told }
+    match setting {
+        _ if told.is_empty() => "nothing".to_owned(),
+        "expiration_date" => format!("{} UTC", told.replace('T', " ")),
+        _ => told,
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +86,16 @@ mod tests {
             told,
             [("email", "a2", None), ("role", "c2", Some("c3")), ("groups", "g h", Some("i"))]
         );
+    }
+
+    #[test]
+    fn an_end_is_told_with_its_zone() {
+        let [before, stored, typed] = ["", "2030-01-02T03:04", "2031-01-02T03:04"]
+            .map(|end| form(&format!("expiration_date={end}")));
+        let (_, clashes) = merge(&before, &stored, &typed);
+        let Clash { label, before, stored, .. } = &clashes[0];
+        assert_eq!((label.as_str(), before.as_str()), ("Expires", "nothing"));
+        assert_eq!(stored, "2030-01-02 03:04 UTC");
     }
 
     #[test]

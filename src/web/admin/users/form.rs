@@ -115,6 +115,7 @@ async fn show<R: Right>(
         "error_labels": shown.errors.labels(tabs::label_of_field),
         "clashes": shown.clashes,
         "sessions": sessions,
+        "may_events": may(AdminPermission::ViewEvents),
         "may_edit": may(AdminPermission::EditUsers),
         "may_delete": may(AdminPermission::DelUsers),
         "may_kill": may(AdminPermission::CloseConns),
@@ -199,8 +200,11 @@ async fn try_save(act: &Act<EditUsers>, username: &str) -> Result<Option<HttpRes
         // Whoever has changed another part of the user is not in the way.
         if now.encoded() != before.encoded() {
             let (merged, clashes) = conflict::merge(&before, &now, &form);
-            let shown = Shown { clashes, ..again(StatusCode::CONFLICT, merged) };
-            return show(by, &stored, shown, "").await.map(Some);
+            // Whoever has done the same is not in the way either.
+            if !clashes.is_empty() {
+                let shown = Shown { clashes, ..again(StatusCode::CONFLICT, merged) };
+                return show(by, &stored, shown, "").await.map(Some);
+            }
         }
     }
     // Without a password the stored one stays.
