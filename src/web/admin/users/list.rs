@@ -250,7 +250,6 @@ fn row(user: &User, limits: EffectiveLimits, path: String) -> Value {
     let now = now_unix_ms();
     let week = now.saturating_add(7 * 24 * 60 * 60 * 1000);
     let expires = limits.expiration_date;
-    let main = user.groups.iter().filter(|group| group.kind != GroupMapping::MEMBERSHIP);
     json!({
         "username": user.username,
         "path": path,
@@ -258,7 +257,7 @@ fn row(user: &User, limits: EffectiveLimits, path: String) -> Value {
         "email": user.email,
         "role": user.role,
         "state": state(user, limits),
-        "groups": main.map(|group| group.name.as_str()).collect::<Vec<_>>().join(", "),
+        "groups": groups(user),
         "quota": quota(user, limits),
         "last_login": user.last_login,
         "created_at": user.created_at,
@@ -271,6 +270,15 @@ fn row(user: &User, limits: EffectiveLimits, path: String) -> Value {
             _ => "later",
         },
     })
+}
+
+/// The groups of a user; of those that give nothing it is said.
+fn groups(user: &User) -> String {
+    let told = |group: &GroupMapping| match group.kind {
+        GroupMapping::MEMBERSHIP => format!("{} (member only)", group.name),
+        _ => group.name.clone(),
+    };
+    user.groups.iter().map(told).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a user can log in: kind of dot, and words.
@@ -347,6 +355,20 @@ mod tests {
         assert!(view("page=4294967295&per=200").page_wanted().is_err());
         let page = view("page=3&per=25&sort=-last_login").page_wanted().expect("a page");
         assert_eq!(page, Page { offset: 50, limit: 25, descending: true });
+    }
+
+    #[test]
+    fn all_groups_are_listed_and_those_that_give_nothing_marked() {
+        let group = |name: &str, kind| GroupMapping { name: name.to_owned(), kind };
+        let user = User {
+            groups: vec![
+                group("staff", GroupMapping::PRIMARY),
+                group("audit", GroupMapping::MEMBERSHIP),
+                group("design", GroupMapping::SECONDARY),
+            ],
+            ..User::default()
+        };
+        assert_eq!(groups(&user), "staff, audit (member only), design");
     }
 
     #[test]

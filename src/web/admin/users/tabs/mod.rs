@@ -211,11 +211,42 @@ fn known_label(setting: &str) -> Option<&'static str> {
     SETTINGS.iter().find(|(field, ..)| *field == setting).map(|(_, label, _)| *label)
 }
 
-/// The settings whose label has `text` in it: label, tab, field.
+/// The settings that `text` names: label, tab, field. It is the whole label or the name in the
+/// REST API, else the beginning of words in them. What two labels stand for comes once.
 pub fn find(text: &str) -> Vec<(&'static str, Tab, &'static str)> {
-    let text = text.to_lowercase();
-    let found = SETTINGS.iter().filter(|(_, label, _)| label.to_lowercase().contains(&text));
-    found.map(|(field, label, tab)| (*label, *tab, *field)).collect()
+    let text = plain(text);
+    let fits = |fits: fn(&str, &str) -> bool| {
+        let mut found: Vec<(&str, Tab, &str)> = Vec::new();
+        for (field, label, tab) in SETTINGS {
+            let is_new = found.iter().all(|(_, _, known)| *known != field);
+            if is_new && [label, field].iter().any(|name| fits(&plain(name), &text)) {
+                found.push((label, tab, field));
+            }
+        }
+        found
+    };
+    let exact = fits(|name, text| name == text);
+    if exact.is_empty() { fits(has_words) } else { exact }
+}
+
+/// As it is compared: `filters.allowed_ip` is `allowed ip`.
+fn plain(name: &str) -> String {
+    let name = name.trim().to_lowercase();
+    name.trim_start_matches("filters.").replace(['_', '-', '('], " ")
+}
+
+/// Whether `text` begins at the beginning of a word of `name`.
+fn has_words(name: &str, text: &str) -> bool {
+    let mut rest = name;
+    loop {
+        if rest.starts_with(text) {
+            return true;
+        }
+        match rest.split_once(' ') {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
 }
 
 /// The labels of all settings.
@@ -310,10 +341,25 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_found_by_part_of_their_label() {
-        let found = find("quota");
-        assert_eq!(found.len(), 2);
-        assert!(found.iter().all(|(_, tab, _)| *tab == Tab::Limits));
+    fn settings_are_found_by_the_words_of_their_names() {
+        for (text, fields) in [
+            ("quota", &["quota_size", "quota_files"][..]),
+            ("ip", &["allowed_ip", "denied_ip"]),
+            ("allowed_ip", &["allowed_ip"]),
+            ("filters.denied_ip", &["denied_ip"]),
+            ("home_dir", &["home_dir"]),
+            ("Home directory", &["home_dir"]),
+            (" home ", &["home_dir", "disable_fs_checks"]),
+            ("file_patterns", &["file_patterns"]),
+            ("hidden", &["file_patterns"]),
+            ("uid", &["uid"]),
+            ("mail", &["email"]),
+            ("groups", &["groups"]),
+            ("iption", &[]),
+        ] {
+            let found: Vec<_> = find(text).into_iter().map(|(_, _, field)| field).collect();
+            assert_eq!(found, fields, "{text}");
+        }
         assert_eq!(label_of(setting_of("quota_size_unit")), "Quota size");
         assert_eq!(label_of(setting_of("permissions.3.dir")), "Permissions by directory");
     }
