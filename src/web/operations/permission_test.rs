@@ -33,7 +33,7 @@ pub struct PermissionQuery {
     /// The path as the client names it, from the root.
     #[param(required)]
     pub path: Option<String>,
-    /// The second path of a rename, copy or link.
+    /// The second path, which a rename, a copy and a link need.
     pub target: Option<String>,
     /// The client's address; the filters on addresses are left out without it.
     pub ip: Option<String>,
@@ -59,7 +59,8 @@ pub struct PermissionTest {
     pub steps: Vec<TestStep>,
     /// Where the path is stored.
     pub stored_at: StoredPath,
-    /// Every operation on the path, as if the login had succeeded.
+    /// Every operation on the path, as if the login had succeeded; those that need a second
+    /// path only if there is one.
     pub operations: Vec<TestedOperation>,
 }
 
@@ -133,13 +134,18 @@ impl PermissionQuery {
                 Some(ip.parse().map_err(|_| told())?)
             }
         };
+        let target = match given(&self.target) {
+            None if asked.has_target() => {
+                let told = format!("target: {operation} needs a second path");
+                return Err(ApiError::bad_request(told));
+            }
+            None => None,
+            Some(target) => Some(path("target", target)?),
+        };
         Ok(Question {
             asked,
             path: path("path", given(&self.path).unwrap_or_default())?,
-            target: match given(&self.target) {
-                None => None,
-                Some(target) => Some(path("target", target)?),
-            },
+            target,
             ip,
             login: LoginContext {
                 ip: ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -242,7 +248,8 @@ impl Services {
             let (rule, denied) = self.transfer_left(&user, login.ip, direction).await?;
             trace.step("operation", "data_transfer", rule, denied);
         }
-        let operations = Asked::ALL.iter().map(|asked| {
+        let complete = Asked::ALL.iter().filter(|asked| target.is_some() || !asked.has_target());
+        let operations = complete.map(|asked| {
             let denied = explainer.denied(*asked, &path, target);
             let (decided_by, because) = denied
                 .map_or(("", String::new()), |(check, denied)| (check.as_str(), denied.because));

@@ -455,6 +455,10 @@ async fn the_tester_tells_the_rule_and_keeps_a_wrong_question() {
     let page = browser.get("/web/admin/tester?user=nobody&operation=list&path=/").await;
     assert_eq!(page.status, 404);
     assert_eq!(value_of(&page, "user"), "nobody");
+    assert!(!page.text.contains("Nothing was saved"), "there is nothing to save");
+    let page = browser.get("/web/admin/tester?user=ann&operation=rename_file&path=/a").await;
+    assert_eq!(page.status, 422);
+    assert!(page.text.contains("id=\"target-error\""), "{}", page.text);
     assert_eq!(browser.get("/web/admin/tester").await.status, 200);
 }
 
