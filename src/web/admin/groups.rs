@@ -2,6 +2,7 @@
 
 mod fields;
 mod form;
+mod gives;
 mod values;
 
 use actix_web::HttpResponse;
@@ -49,8 +50,7 @@ pub async fn list(
             "name": group.name,
             "description": group.description,
             "users": group.users,
-            "home_dir": group.user_settings.home_dir,
-            "quota_size": u64::try_from(group.user_settings.quota_size).unwrap_or(0),
+            "gives": gives::gives(group),
             "folders": folders.collect::<Vec<_>>(),
             "updated_at": group.updated_at,
         })

@@ -39,6 +39,19 @@ impl GroupForm {
         Self { values: fields().map(|field| (field.key, value(field))).collect() }
     }
 
+    /// What a setting comes to in a few words, empty if that takes more; `None` if it is not
+    /// set.
+    pub fn short_value(&self, field: &Field) -> Option<String> {
+        let is_text = matches!(field.kind, Kind::Lines | Kind::Switch);
+        match self.values.get(field.key)? {
+            Typed::Text(text) if text.is_empty() => None,
+            Typed::Text(_) if is_text => Some(String::new()),
+            Typed::Text(text) => Some(text.clone()),
+            Typed::Set(set) => (!set.is_empty()).then(String::new),
+            Typed::Rows(rows) => (!rows.is_empty()).then(String::new),
+        }
+    }
+
     /// `group` with what was typed; what cannot be understood is noted, and left as it was.
     pub fn apply(&self, group: &Group, errors: &mut FieldErrors) -> Group {
         let mut stored = serde_json::to_value(group).unwrap_or_default();
