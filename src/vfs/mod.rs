@@ -49,6 +49,6 @@ pub use options::{VfsOptions, VfsServices};
 pub use session::{Session, SessionContext};
 pub use ssh_command::Contents;
 #[cfg(unix)]
-pub use system_command::{Changes, SystemCommand, SystemCommandRoot};
+pub use system_command::{Changes, NotForPrograms, SystemCommand, SystemCommandRoot};
 pub use throttle::Pace;
 pub use upload::{Upload, UploadOptions};

@@ -23,7 +23,7 @@ use super::session::Session;
 use super::throttle::Throttle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Permission::{self, CreateDirs, Delete, Download, List, Overwrite, Upload};
-use crate::paths::VirtualPath;
+use crate::paths::{StoragePath, VirtualPath};
 use crate::storage::{FileKind, OWNER_UNCHANGED};
 
 /// What a program can do that no session watches: all of this must be allowed.
@@ -40,15 +40,19 @@ pub enum Changes {
     Files,
 }
 
-/// A file or directory that a program may work on, found and allowed.
+/// What a program may work on, found and allowed.
 pub struct SystemCommandRoot {
     /// As the client sees it.
     pub virtual_path: VirtualPath,
-    /// Below the directory of [`SystemCommand::home`]; empty for that itself.
+    /// Below the directory of [`SystemCommand::home`], through no link as far as it exists;
+    /// empty for that itself.
     pub relative: Vec<u8>,
     pub is_directory: bool,
-    /// It, to be named and not read: no swapped link leads from here to elsewhere.
-    pub place: OwnedFd,
+    /// It, to be named and not read: no swapped link leads from here to elsewhere. `None`
+    /// for a link, and where nothing is.
+    pub place: Option<OwnedFd>,
+    /// Nothing is there.
+    pub is_missing: bool,
     resolved: Resolved,
 }
 
@@ -58,48 +62,135 @@ impl fmt::Debug for SystemCommandRoot {
     }
 }
 
+/// Why a program may not work on a path.
+#[derive(Debug)]
+pub enum NotForPrograms {
+    /// What is special about it, for the client to read.
+    Place(&'static str),
+    Failed(Error),
+}
+
+impl From<Error> for NotForPrograms {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl NotForPrograms {
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.kind() == ErrorKind::NotFound)
+    }
+}
+
 impl Session {
-    /// Checks that a program may work on `path`, which exists.
+    /// Checks that a program may work on `path`, a file or directory that exists.
     ///
     /// # Errors
-    /// `Unsupported` where programs cannot work: the storage is not a directory of this
-    /// machine, or virtual folders or filters on names exist, which programs know nothing
-    /// of. `PermissionDenied` when a permission is missing there or below.
-    pub async fn system_command_root(&self, path: &VirtualPath) -> Result<SystemCommandRoot> {
+    /// `Place` where programs cannot work: the storage is not a directory of this machine,
+    /// or virtual folders or filters on names exist above or below, which programs know
+    /// nothing of. `PermissionDenied` when a permission is missing there or below.
+    pub async fn system_command_root(
+        &self,
+        path: &VirtualPath,
+    ) -> Result<SystemCommandRoot, NotForPrograms> {
+        self.find_for_program(path, true).await
+    }
+
+    /// As [`Session::system_command_root`] for something that a program shall send. A link
+    /// at its end is it itself unless `follow` says otherwise, and it need not exist.
+    pub async fn system_command_source(
+        &self,
+        path: &VirtualPath,
+        follow: bool,
+    ) -> Result<SystemCommandRoot, NotForPrograms> {
+        match self.find_for_program(path, follow).await {
+            Err(error) if error.is_not_found() => {}
+            found => return found,
+        }
+        Ok(SystemCommandRoot {
+            virtual_path: path.clone(),
+            relative: self.real_path_for_program(path).await?,
+            is_directory: false,
+            place: None,
+            is_missing: true,
+            resolved: self.mounts.resolve(path),
+        })
+    }
+
+    /// Where a directory is that a program only passes, below the directory of
+    /// [`SystemCommand::home`]: through no link as far as it exists.
+    pub async fn real_path_for_program(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+        let resolved = self.mounts.resolve(path);
+        let storage = &resolved.mount.storage;
+        let mut existing = resolved.path;
+        let mut missing = StoragePath::root();
+        loop {
+            match storage.real_path(&existing, true).await {
+                Ok(real) => return Ok(real.below(&missing).as_bytes().to_vec()),
+                // A directory above it is not there.
+                Err(error) if error.kind() == ErrorKind::NotFound && !existing.is_root() => {
+                    missing = StoragePath::new(existing.file_name()).below(&missing);
+                    existing = existing.parent();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// For programs that no filter on names lets work anywhere.
+    ///
+    /// # Errors
+    /// `Place` if the account has any.
+    pub fn require_no_filters(&self) -> Result<(), NotForPrograms> {
+        if self.origin.policy.patterns().is_empty() {
+            return Ok(());
+        }
+        Err(NotForPrograms::Place("the account has filters on names"))
+    }
+
+    async fn find_for_program(
+        &self,
+        path: &VirtualPath,
+        follow: bool,
+    ) -> Result<SystemCommandRoot, NotForPrograms> {
         self.origin.require_alive()?;
         self.require_nothing_special(path)?;
         let resolved = self.mounts.resolve(path);
         let storage = &resolved.mount.storage;
         if !storage.capabilities().system_commands || !resolved.mount.at.is_root() {
-            return Err(unsupported(path, "its storage, or a filter on names, does not let them"));
+            return Err(NotForPrograms::Place(
+                "its storage, or a filter on names, does not let programs",
+            ));
         }
         self.require_all(path)?;
         // Links were followed to here, and what they lead to must be allowed as well;
         // the program is told a path without them.
-        let real = storage.real_path(&resolved.path, true).await?;
+        let real = storage.real_path(&resolved.path, follow).await?;
         let real_virtual = resolved.virtual_path_of(&real);
         self.require_nothing_special(&real_virtual)?;
         self.require_all(&real_virtual)?;
-        let found = storage.stat(&real).await?;
-        let is_directory = match found.kind {
-            FileKind::Directory => true,
-            FileKind::File => false,
-            FileKind::Symlink | FileKind::Other => {
-                let context = format!("{path} is neither a file nor a directory");
-                return Err(Error::new(ErrorKind::PermissionDenied, context));
-            }
-        };
+        let kind = storage.lstat(&real).await?.kind;
+        // Where links are followed there is none, unless it has just been put there.
+        if kind == FileKind::Other || (follow && kind == FileKind::Symlink) {
+            let context = format!("{path} is not what a program can work on");
+            return Err(Error::new(ErrorKind::PermissionDenied, context).into());
+        }
+        let is_directory = kind == FileKind::Directory;
         if !is_directory {
             self.require_all(&path.parent())?;
             self.require_all(&real_virtual.parent())?;
         }
-        let place = storage.open_for_program(&real).await?;
+        let place = match kind {
+            FileKind::Symlink => None,
+            _ => Some(storage.open_for_program(&real).await?),
+        };
         let relative = real.as_bytes().to_vec();
         Ok(SystemCommandRoot {
             virtual_path: path.clone(),
             relative,
             is_directory,
             place,
+            is_missing: false,
             resolved,
         })
     }
@@ -124,7 +215,7 @@ impl Session {
             Some(owner) => Some(self.room_for_program(owner).await?),
         };
         let storage = &root.resolved.mount.storage;
-        let home = storage.open_for_program(&crate::paths::StoragePath::root()).await?;
+        let home = storage.open_for_program(&StoragePath::root()).await?;
         let meter = Meter::new();
         let virtual_path = root.virtual_path.to_string();
         let spec = TransferSpec { direction, virtual_path, meter: meter.clone() };
@@ -172,21 +263,17 @@ impl Session {
 
     /// Refuses where virtual folders lie above or below. (With filters on names no storage
     /// of the account lets programs work on it.)
-    fn require_nothing_special(&self, path: &VirtualPath) -> Result<()> {
+    fn require_nothing_special(&self, path: &VirtualPath) -> Result<(), NotForPrograms> {
         let user = self.user();
         let concerns = |other: &str| {
             let other = VirtualPath::new(other);
             other.starts_with(path) || path.starts_with(&other)
         };
         if user.virtual_folders.iter().any(|folder| concerns(&folder.virtual_path)) {
-            return Err(unsupported(path, "virtual folders are mounted there"));
+            return Err(NotForPrograms::Place("virtual folders are mounted there"));
         }
         Ok(())
     }
-}
-
-fn unsupported(path: &VirtualPath, why: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("programs cannot work on {path}: {why}"))
 }
 
 /// A program that is allowed to run: its limits, and what follows its end. Ends with

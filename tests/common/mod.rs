@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod clients;
+pub mod programs;
 pub mod raw_sftp;
 pub mod server;
 

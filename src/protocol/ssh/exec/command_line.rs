@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// More than any client sends; what is longer is not looked at.
-const MAX_LINE: usize = 64 * 1024;
+pub(super) const MAX_LINE: usize = 64 * 1024;
 
 /// Why a line is no command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ pub mod command_line;
 #[cfg(target_os = "linux")]
 mod confinement;
 mod git;
+#[cfg(unix)]
 mod rsync;
 pub mod scp;
 mod stream;
@@ -351,7 +352,7 @@ async fn carry_out(command: &Command, session: &Session, io: &mut Io) -> Result<
             return Ok(if is_well { 0 } else { 1 });
         }
         #[cfg(unix)]
-        Program::Rsync => system::rsync(session, &command.words, io, &mut about).await?,
+        Program::Rsync => rsync::serve(session, &command.words, io, &mut about).await?,
         #[cfg(unix)]
         Program::Git(program) => {
             if !system::can_confine() {

@@ -1,4 +1,5 @@
-//! Running rsync and git: programs of the machine, started without a shell.
+//! Running git, and what rsync has in common with it: programs of the machine, started
+//! without a shell.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -6,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output as Answer, Stdio};
 use std::time::Duration;
 
 use rustix::process::{
@@ -20,12 +21,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 #[cfg(target_os = "linux")]
 use super::confinement;
 use super::git;
-use super::rsync::Invocation;
 use super::stream::{Gone, Output, Reader};
 use super::{Failure, Io};
 use crate::error::{Error, ErrorKind};
 use crate::paths::VirtualPath;
-use crate::vfs::{Changes, Session, SystemCommand, SystemCommandRoot};
+use crate::vfs::{NotForPrograms, Session, SystemCommand, SystemCommandRoot};
 
 /// Passed on at a time.
 const CHUNK: usize = 64 * 1024;
@@ -34,97 +34,24 @@ const CHUNK: usize = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// How a program is started.
-struct Plan {
-    program: PathBuf,
-    arguments: Vec<OsString>,
-    environment: Vec<(String, &'static OsStr)>,
+pub(super) struct Plan {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(String, &'static OsStr)>,
     /// Where it starts.
-    directory: OwnedFd,
+    pub(super) directory: OwnedFd,
     /// What it may reach.
-    places: Vec<OwnedFd>,
+    pub(super) places: Vec<OwnedFd>,
     /// What it executes in turn.
-    others: Vec<PathBuf>,
-    must_be_confined: bool,
+    pub(super) others: Vec<PathBuf>,
+    pub(super) must_be_confined: bool,
 }
 
-/// `rsync --server …`; the exit status.
-pub(super) async fn rsync(
+/// Checks that a program may work on `path`, which exists.
+pub(super) async fn found(
     session: &Session,
-    words: &[Vec<u8>],
-    io: &mut Io,
-    about: &mut Option<VirtualPath>,
-) -> Result<u32, Failure> {
-    let invocation = Invocation::parse(words).map_err(Failure::Refused)?;
-    let program = installed("rsync")?;
-    let (roots, paths) = if invocation.is_sender {
-        sources(session, &invocation.paths).await?
-    } else {
-        let raw = invocation.paths.first().map(Vec::as_slice).unwrap_or_default();
-        let (root, path) = destination(session, raw).await?;
-        (vec![root], vec![path])
-    };
-    let changes = match (invocation.is_sender, invocation.removes_sources) {
-        (true, false) => Changes::Nothing,
-        _ => Changes::Files,
-    };
-    let (exited, guard) = exit_mark();
-    let first = roots.first().ok_or_else(|| Failure::Refused("no path was given".to_owned()))?;
-    let command = session.begin_system_command(first, changes, exited).await?;
-    *about = Some(first.virtual_path.clone());
-    let words = invocation.words(command.may_create_links, paths);
-    let directory = if invocation.is_sender { &command.home } else { &first.place };
-    let plan = Plan {
-        program,
-        arguments: words.into_iter().map(OsString::from_vec).collect(),
-        environment: Vec::new(),
-        directory: directory.try_clone().map_err(not_started)?,
-        places: roots.into_iter().map(|root| root.place).collect(),
-        others: Vec::new(),
-        must_be_confined: false,
-    };
-    run(plan, command, guard, io).await
-}
-
-/// The paths that a client wants to read, below the account's directory.
-async fn sources(
-    session: &Session,
-    paths: &[Vec<u8>],
-) -> Result<(Vec<SystemCommandRoot>, Vec<Vec<u8>>), Failure> {
-    let (mut roots, mut words) = (Vec::new(), Vec::new());
-    for raw in paths {
-        let path = VirtualPath::resolve(&session.start_directory(), raw);
-        let root = found(session, &path).await?;
-        let mut word = [b"./", &root.relative[..]].concat();
-        // With it the contents are meant, without it the directory.
-        if raw.ends_with(b"/") && !word.ends_with(b"/") {
-            word.push(b'/');
-        }
-        words.push(word);
-        roots.push(root);
-    }
-    Ok((roots, words))
-}
-
-/// Where a client wants to write: into a directory that is there, or under a name in one.
-async fn destination(
-    session: &Session,
-    raw: &[u8],
-) -> Result<(SystemCommandRoot, Vec<u8>), Failure> {
-    let path = VirtualPath::resolve(&session.start_directory(), raw);
-    match session.system_command_root(&path).await {
-        Ok(root) if root.is_directory => return Ok((root, b"./".to_vec())),
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, error)),
-        Ok(_) | Err(_) => {}
-    }
-    let parent = found(session, &path.parent()).await?;
-    let mut word = [b"./", path.file_name()].concat();
-    if raw.ends_with(b"/") {
-        word.push(b'/');
-    }
-    Ok((parent, word))
-}
-
-async fn found(session: &Session, path: &VirtualPath) -> Result<SystemCommandRoot, Failure> {
+    path: &VirtualPath,
+) -> Result<SystemCommandRoot, Failure> {
     session.system_command_root(path).await.map_err(|error| failed(path, error))
 }
 
@@ -141,14 +68,15 @@ pub(super) async fn git(
     let path = VirtualPath::resolve(&session.start_directory(), raw);
     let root = match session.system_command_root(&path).await {
         // git lets its users leave out the suffix of a bare repository.
-        Err(error) if error.kind() == ErrorKind::NotFound && !path.is_root() => {
+        Err(error) if error.is_not_found() && !path.is_root() => {
             found(session, &VirtualPath::new([path.as_bytes(), b".git"].concat())).await?
         }
         root => root.map_err(|error| failed(&path, error))?,
     };
-    if !root.is_directory {
-        return Err(failed(&path, Error::new(ErrorKind::NotADirectory, "a file")));
-    }
+    let Some(place) = root.place.as_ref().filter(|_| root.is_directory) else {
+        return Err(failed(&path, Error::new(ErrorKind::NotADirectory, "a file").into()));
+    };
+    let place = || place.try_clone().map_err(not_started);
     let others = vec![git_programs(&program).await?];
     let (exited, guard) = exit_mark();
     let command = session.begin_system_command(&root, which.changes(), exited).await?;
@@ -157,26 +85,31 @@ pub(super) async fn git(
         program,
         arguments: vec![which.subcommand().into(), ".".into()],
         environment: git::environment(),
-        directory: root.place.try_clone().map_err(not_started)?,
-        places: vec![root.place],
+        directory: place()?,
+        places: vec![place()?],
         others,
         must_be_confined: true,
     };
     run(plan, command, guard, io).await
 }
 
-/// The directory of the programs that git is made of.
-async fn git_programs(git: &Path) -> Result<PathBuf, Failure> {
+/// What a program says of itself.
+pub(super) async fn ask(program: &Path, arguments: &[&str]) -> Result<Answer, Failure> {
     const LONGEST: Duration = Duration::from_secs(10);
-    let asking = Command::new(git)
-        .arg("--exec-path")
+    let asking = Command::new(program)
+        .args(arguments)
         .env_clear()
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
     let answer = tokio::time::timeout(LONGEST, asking).await;
-    let answer = answer.map_err(|_| Failure::Refused("git does not answer".to_owned()))?;
-    let mut path = answer.map_err(not_started)?.stdout;
+    let answer = answer.map_err(|_| Failure::Refused("the program does not answer".to_owned()))?;
+    answer.map_err(not_started)
+}
+
+/// The directory of the programs that git is made of.
+async fn git_programs(git: &Path) -> Result<PathBuf, Failure> {
+    let mut path = ask(git, &["--exec-path"]).await?.stdout;
     while path.last().is_some_and(u8::is_ascii_whitespace) {
         path.pop();
     }
@@ -189,7 +122,7 @@ async fn git_programs(git: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The program of this name in the server's `PATH`, with all links resolved.
-fn installed(name: &str) -> Result<PathBuf, Failure> {
+pub(super) fn installed(name: &str) -> Result<PathBuf, Failure> {
     std::env::var_os("PATH")
         .iter()
         .flat_map(std::env::split_paths)
@@ -198,17 +131,25 @@ fn installed(name: &str) -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::Refused(format!("{name} is not installed on the server")))
 }
 
-fn failed(path: &VirtualPath, error: Error) -> Failure {
-    Failure::Files { about: path.as_bytes().to_vec(), error }
+/// What the client is told when a program may not work on `path`.
+pub(super) fn failed(path: &VirtualPath, error: NotForPrograms) -> Failure {
+    match error {
+        NotForPrograms::Place(why) => {
+            let path = path.to_string_lossy();
+            let shown = path.escape_debug();
+            Failure::Refused(format!("{shown}: this command cannot work here: {why}"))
+        }
+        NotForPrograms::Failed(error) => Failure::Files { about: path.as_bytes().to_vec(), error },
+    }
 }
 
-fn not_started(error: io::Error) -> Failure {
+pub(super) fn not_started(error: io::Error) -> Failure {
     Failure::Refused(format!("the program could not be started: {}", error.kind()))
 }
 
 /// A token that is cancelled when the guard is dropped: whoever has the guard has the
 /// program, or never started one.
-fn exit_mark() -> (CancellationToken, DropGuard) {
+pub(super) fn exit_mark() -> (CancellationToken, DropGuard) {
     let exited = CancellationToken::new();
     (exited.clone(), exited.drop_guard())
 }
@@ -278,7 +219,7 @@ async fn sweep(group: Pid) {
 }
 
 /// Starts the program and passes its bytes until it ends.
-async fn run(
+pub(super) async fn run(
     plan: Plan,
     command: SystemCommand,
     guard: DropGuard,
