@@ -121,3 +121,8 @@ fn long_work_is_left_and_found_again() {
 fn a_backup_is_looked_at_before_it_is_restored() {
     play("restore.mjs", &TestServer::start());
 }
+
+#[test]
+fn times_are_those_of_the_place_where_they_are_read() {
+    play("times.mjs", &TestServer::start());
+}
