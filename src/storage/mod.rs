@@ -10,6 +10,7 @@ pub mod local;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -68,11 +69,36 @@ pub struct Metadata {
     pub id: Option<ObjectId>,
 }
 
+impl Metadata {
+    /// Of a directory that no backend has, since this time.
+    pub fn of_synthesised_directory(since: FileTime) -> Self {
+        Self {
+            kind: FileKind::Directory,
+            size: 0,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            links: 1,
+            modified: since,
+            accessed: since,
+            id: None,
+        }
+    }
+}
+
 /// Seconds and nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct FileTime {
     pub secs: i64,
     pub nanos: u32,
+}
+
+impl FileTime {
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let secs = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        Self { secs, nanos: since.subsec_nanos() }
+    }
 }
 
 /// In an owner pair: leave this half as it is (POSIX `chown` with -1).

@@ -167,17 +167,7 @@ impl Mounts {
         match place.mount.storage.stat(&place.path).await {
             Ok(found) if found.kind == FileKind::Directory => found,
             // The folder does not answer, or the disk has no such directory.
-            Ok(_) | Err(_) => Metadata {
-                kind: FileKind::Directory,
-                size: 0,
-                mode: 0o755,
-                uid: 0,
-                gid: 0,
-                links: 1,
-                modified: self.since,
-                accessed: self.since,
-                id: None,
-            },
+            Ok(_) | Err(_) => Metadata::of_synthesised_directory(self.since),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::mounts::{Mount, Mounts, QuotaOwner};
 use super::patterns::Patterns;
@@ -38,7 +37,7 @@ pub(super) async fn open_mounts(
         quota: QuotaOwner::of_home(user, options.track_quota),
     };
     let folders = folder_mounts(user, options.temp_path.as_ref(), options.track_quota, patterns)?;
-    let mounts = Mounts::new(home, folders, now());
+    let mounts = Mounts::new(home, folders, FileTime::now());
     if let Some(new) = create
         && !user.virtual_folders.is_empty()
     {
@@ -87,12 +86,6 @@ pub(super) fn folder_mounts(
         })
     };
     user.virtual_folders.iter().map(mount).collect()
-}
-
-fn now() -> FileTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let secs = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    FileTime { secs, nanos: since.subsec_nanos() }
 }
 
 /// The directories of the folders, in one hop to the blocking pool.

@@ -429,6 +429,15 @@ impl World {
     }
 }
 
+/// Renames at once, as on one file system, or by copying, as between two.
+async fn move_by(client: &Session, copies: bool, from: &str, to: &str) -> Result<()> {
+    if !copies {
+        return client.rename(&path(from), &path(to)).await;
+    }
+    let work = client.examine(&path(from), &path(to), Purpose::Move).await?;
+    client.relocate(work).await.map(drop)
+}
+
 #[test]
 fn a_rename_between_owners_moves_what_is_counted() {
     run(async {
@@ -447,13 +456,7 @@ fn a_rename_between_owners_moves_what_is_counted() {
             set_time(&world.home().join("tree/sub"), 2_000_000);
             world.count(&client).await;
             assert_eq!(world.usage().await, (65, 4));
-            let rename = async |from: &str, to: &str| {
-                if !copies {
-                    return client.rename(&path(from), &path(to)).await;
-                }
-                let work = client.examine(&path(from), &path(to), Purpose::Move).await?;
-                client.relocate(work).await.map(drop)
-            };
+            let rename = async |from: &str, to: &str| move_by(&client, copies, from, to).await;
             rename("/file", "/other/file").await.unwrap();
             assert_eq!(world.usage().await, (60, 3), "copies {copies}");
             assert_eq!(world.folder_usage("other").await, (5, 1));
@@ -517,13 +520,7 @@ fn a_rename_replaces_a_link_and_needs_no_room_for_a_file_that_it_replaces() {
             let world = World::new(options());
             let folders = [world.folder("other", "/other", (1000, 1))];
             let client = world.login(json!({"virtual_folders": folders})).await;
-            let rename = async |from: &str, to: &str| {
-                if !copies {
-                    return client.rename(&path(from), &path(to)).await;
-                }
-                let work = client.examine(&path(from), &path(to), Purpose::Move).await?;
-                client.relocate(work).await.map(drop)
-            };
+            let rename = async |from: &str, to: &str| move_by(&client, copies, from, to).await;
             put(&client, "/other/real", b"precious").await.unwrap();
             put(&client, "/new", b"new").await.unwrap();
             let link = |target: &str, name: &str| {
@@ -543,13 +540,7 @@ fn a_rename_replaces_a_link_and_needs_no_room_for_a_file_that_it_replaces() {
 
             let folders = [world.folder("other", "/other", UNLIMITED)];
             let client = world.login(json!({"virtual_folders": folders})).await;
-            let rename = async |from: &str, to: &str| {
-                if !copies {
-                    return client.rename(&path(from), &path(to)).await;
-                }
-                let work = client.examine(&path(from), &path(to), Purpose::Move).await?;
-                client.relocate(work).await.map(drop)
-            };
+            let rename = async |from: &str, to: &str| move_by(&client, copies, from, to).await;
             for name in ["/other/link", "/other/dangling"] {
                 put(&client, "/new", b"new").await.unwrap();
                 rename("/new", name).await.unwrap();

@@ -3,11 +3,9 @@
 //! Permissions, filters, log lines and hooks have the paths of the account, without the
 //! prefix: only what a client sends and is shown has it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::VirtualPath;
-use crate::storage::{Entry, FileKind, FileTime, Metadata};
+use crate::storage::{Entry, FileTime, Metadata};
 
 /// Where clients find the account's root; `/` by default.
 #[derive(Debug, Clone)]
@@ -91,19 +89,7 @@ pub fn entry(name: &[u8]) -> Entry {
 
 /// Of a directory above the root of the account.
 pub fn metadata() -> Metadata {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = FileTime { secs: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanos: 0 };
-    Metadata {
-        kind: FileKind::Directory,
-        size: 0,
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        links: 1,
-        modified: now,
-        accessed: now,
-        id: None,
-    }
+    Metadata::of_synthesised_directory(FileTime::now())
 }
 
 #[cfg(test)]
