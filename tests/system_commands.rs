@@ -235,6 +235,38 @@ fn programs_keep_away_from_virtual_folders_and_filters() {
 }
 
 #[test]
+fn git_works_where_no_filter_on_names_counts() {
+    if !has("git") || !has("ssh") {
+        return;
+    }
+    let filters = json!({
+        "file_patterns": [
+            {"path": "/photos", "denied_patterns": ["*.exe"]},
+            {"path": "/below/it/deep", "denied_patterns": ["*"], "deny_policy": 1},
+        ],
+        "file_extensions": [{"path": "/texts", "denied_extensions": [".md"]}],
+    });
+    let (server, local) = ready(json!({"filters": filters}));
+    let home = server.home("alice");
+    let (bare, work) = repository(&server, local.path());
+    assert!(bare.join("refs/heads/master").exists());
+    git_ok(&server, &work, &["ls-remote", "URL/repo.git"]);
+    for dir in ["photos/2026", "texts", "below/it/deep"] {
+        fs::create_dir_all(home.join(dir)).unwrap();
+    }
+    symlink("photos", home.join("link")).unwrap();
+    for place in ["", "photos", "photos/2026", "texts", "below", "below/it", "link/2026"] {
+        let out = git(&server, &work, &["ls-remote", &format!("URL/{place}")]);
+        assert!(!out.status.success(), "{place}: {}", text(&out));
+        let why = "cannot work here: filters on names count there";
+        assert!(text(&out).contains(why), "{place}: {}", text(&out));
+    }
+    let beside = home.join("below/other.git");
+    run(Command::new("git").args(["clone", "-q", "--bare"]).args([&bare, &beside]));
+    git_ok(&server, &work, &["ls-remote", "URL/below/other.git"]);
+}
+
+#[test]
 fn hostile_command_lines_are_refused_and_logged() {
     if !has("ssh") {
         return;

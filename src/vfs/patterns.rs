@@ -94,6 +94,17 @@ impl Patterns {
         self.by_pattern.0.is_empty() && self.by_extension.0.is_empty()
     }
 
+    /// Whether a filter may have to say something about `path` or a name below it: one of
+    /// a directory above it, of itself, or of a directory below.
+    pub(super) fn concern(&self, path: &VirtualPath) -> bool {
+        [&self.by_pattern, &self.by_extension].into_iter().flat_map(|rules| rules.0.keys()).any(
+            |filtered| {
+                let filtered = VirtualPath::new(filtered);
+                filtered.starts_with(path) || path.starts_with(&filtered)
+            },
+        )
+    }
+
     /// What is true about `path`: about its own name, and about those of all
     /// directories above it as far as these can be hidden.
     ///
@@ -376,6 +387,21 @@ mod tests {
             let got = got.require_same_inside(&path(from), &path(to));
             assert_eq!(got.is_ok(), want, "{from} {to}");
         }
+    }
+
+    #[test]
+    fn filters_concern_what_is_above_and_below_them() {
+        let got = patterns(json!({
+            "file_patterns": [{"path": "/a/b", "denied_patterns": ["*.exe"]}],
+            "file_extensions": [{"path": "/c", "denied_extensions": [".com"]}],
+        }));
+        for concerned in ["/", "/a", "/a/b", "/a/b/d", "/c", "/c/d/e"] {
+            assert!(got.concern(&path(concerned)), "{concerned}");
+        }
+        for free in ["/a/bc", "/a/d", "/d", "/cd"] {
+            assert!(!got.concern(&path(free)), "{free}");
+        }
+        assert!(!patterns(json!({})).concern(&path("/")));
     }
 
     #[test]

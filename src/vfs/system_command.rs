@@ -158,9 +158,7 @@ impl Session {
         let resolved = self.mounts.resolve(path);
         let storage = &resolved.mount.storage;
         if !storage.capabilities().system_commands || !resolved.mount.at.is_root() {
-            return Err(NotForPrograms::Place(
-                "its storage, or a filter on names, does not let programs",
-            ));
+            return Err(NotForPrograms::Place("it is not stored in a directory of the server"));
         }
         self.require_all(path)?;
         // Links were followed to here, and what they lead to must be allowed as well;
@@ -261,8 +259,7 @@ impl Session {
         }
     }
 
-    /// Refuses where virtual folders lie above or below. (With filters on names no storage
-    /// of the account lets programs work on it.)
+    /// Refuses where virtual folders lie above or below, or filters on names count.
     fn require_nothing_special(&self, path: &VirtualPath) -> Result<(), NotForPrograms> {
         let user = self.user();
         let concerns = |other: &str| {
@@ -271,6 +268,9 @@ impl Session {
         };
         if user.virtual_folders.iter().any(|folder| concerns(&folder.virtual_path)) {
             return Err(NotForPrograms::Place("virtual folders are mounted there"));
+        }
+        if self.origin.policy.patterns().concern(path) {
+            return Err(NotForPrograms::Place("filters on names count there"));
         }
         Ok(())
     }
