@@ -37,7 +37,11 @@ await story(async ({ open }) => {
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   assert.match(page.url(), /#main$/, "the first stop skips the navigation");
-  await page.keyboard.press("Control+k");
-  await page.waitForURL(`${root}/web/admin/goto`);
+  // Keys act once their module is there, which may be after the page.
+  await eventually("Control K leads to the search for places", async () => {
+    await page.keyboard.press("Control+k");
+    await page.waitForLoadState("load");
+    return page.url() === `${root}/web/admin/goto`;
+  });
   page.wellBehaved();
 });

@@ -138,7 +138,10 @@ await story(async ({ open }) => {
   await page.keyboard.press("Enter");
   await page.waitForURL(/q=ann/);
   await page.evaluate(() => document.activeElement.blur());
-  await page.keyboard.press("j");
+  await eventually("j leads to the first row", async () => {
+    await page.keyboard.press("j");
+    return page.evaluate(() => document.activeElement.closest("tbody") !== null);
+  });
   await page.keyboard.press("Enter");
   await page.waitForURL(`${users}/ann*`);
   for (let at = 0; at < 60; at += 1) {
