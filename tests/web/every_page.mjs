@@ -67,9 +67,8 @@ await story(async ({ open }) => {
     const page = await open({ colorScheme, viewport: { width, height }, bypassCSP: true });
     await page.goto(`${root}/web/admin/login`);
     await accessible(page, `login ${colorScheme} ${width}`);
-    // Twice, so that there is a session that can be ended.
-    await page.signIn(admin.username, admin.password);
-    await page.context().clearCookies();
+    // In another window too, so that there is a session that can be ended.
+    await (await open({ colorScheme })).signIn();
     await page.signIn(admin.username, admin.password);
     for (const url of await pages(page)) {
       await page.goto(url);
