@@ -8,7 +8,8 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Output, Stdio};
 
 use common::TestServer;
-use common::clients::{has, public_key, text};
+use common::clients::{has, text};
+use common::programs::with_all;
 use serde_json::json;
 
 /// `ssh` with a command line, and what it gets on its standard input.
@@ -41,17 +42,6 @@ fn fails(server: &TestServer, line: &str, said: &str) {
     assert!(shown.contains(said), "{line}: {shown}");
     assert!(!shown.contains(server.homes().to_str().unwrap()), "a path of the disk: {shown}");
     assert!(out.stdout.is_empty(), "{line}: {}", text(&out));
-}
-
-fn with_all(changes: serde_json::Value) -> TestServer {
-    let server = TestServer::with(&[("SFTPD__ENABLED_SSH_COMMANDS", "*")]);
-    let mut user = json!({"public_keys": [public_key()]});
-    for (key, value) in changes.as_object().into_iter().flatten() {
-        user[key] = value.clone();
-    }
-    server.add_user("alice", user);
-    fs::create_dir_all(server.home("alice")).unwrap();
-    server
 }
 
 #[test]

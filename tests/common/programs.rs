@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use super::TestServer;
 use super::clients::{public_key, text};
 
-/// A server with every command enabled, `alice` with these changes, and a directory for
-/// what clients have.
-pub fn ready(changes: Value) -> (TestServer, tempfile::TempDir) {
+/// A server with every command enabled, and `alice` with these changes.
+pub fn with_all(changes: Value) -> TestServer {
     let server = TestServer::with(&[("SFTPD__ENABLED_SSH_COMMANDS", "*")]);
     let mut user = json!({"public_keys": [public_key()]});
     for (key, value) in changes.as_object().into_iter().flatten() {
@@ -19,7 +18,12 @@ pub fn ready(changes: Value) -> (TestServer, tempfile::TempDir) {
     }
     server.add_user("alice", user);
     fs::create_dir_all(server.home("alice")).unwrap();
-    (server, tempfile::tempdir().unwrap())
+    server
+}
+
+/// The same, and a directory for what clients have.
+pub fn ready(changes: Value) -> (TestServer, tempfile::TempDir) {
+    (with_all(changes), tempfile::tempdir().unwrap())
 }
 
 /// The `ssh` that rsync and git are told to use.

@@ -90,12 +90,16 @@ macro_rules! give_back {
             diesel::update(user.clone().filter(users::last_login.lt(login)))
                 .set(users::last_login.eq(login))
                 .execute($conn)?;
-            diesel::update(user.clone().filter(users::first_upload.eq(0)))
-                .set(users::first_upload.eq(upload))
-                .execute($conn)?;
-            diesel::update(user.filter(users::first_download.eq(0)))
-                .set(users::first_download.eq(download))
-                .execute($conn)?;
+            if upload != 0 {
+                diesel::update(user.clone().filter(users::first_upload.eq(0)))
+                    .set(users::first_upload.eq(upload))
+                    .execute($conn)?;
+            }
+            if download != 0 {
+                diesel::update(user.filter(users::first_download.eq(0)))
+                    .set(users::first_download.eq(download))
+                    .execute($conn)?;
+            }
         }
         for (name, at) in admin_logins {
             let older =

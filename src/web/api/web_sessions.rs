@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::web::error::ApiError;
 use crate::web::pages::Pages;
 use crate::web::pages::sessions::SessionInfo;
-use crate::web::request::auth::{Admin, Anything};
+use crate::web::request::auth::{Admin, OwnAccount};
 use crate::web::response::{ApiResponse, ok};
 use crate::web::services::Binding;
 
@@ -59,7 +59,7 @@ fn pages(binding: &Binding) -> Result<&Arc<Pages>, ApiError> {
     )
 )]
 pub async fn list_sessions(
-    caller: Admin<Anything>,
+    caller: Admin<OwnAccount>,
     binding: Data<Binding>,
 ) -> Result<HttpResponse, ApiError> {
     let sessions = pages(&binding)?.sessions.of_account(caller.username());
@@ -81,7 +81,7 @@ pub async fn list_sessions(
     )
 )]
 pub async fn end_session(
-    caller: Admin<Anything>,
+    caller: Admin<OwnAccount>,
     binding: Data<Binding>,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {

@@ -31,14 +31,7 @@ impl Services {
         let connected: BTreeSet<Arc<str>> =
             sessions.into_iter().map(|session| session.username).collect();
         for username in connected.iter().filter(|username| concerns(username)) {
-            match self.store.user(username).await {
-                Ok(Some(user)) => self.follow_change(&user, false).await,
-                // Deleted meanwhile: whoever did so has ended its sessions.
-                Ok(None) => {}
-                Err(error) => {
-                    slog::warn!(self.log, "sessions of user \"{}\" may go on: {}", username, error);
-                }
-            }
+            self.follow_stored(username, false).await;
         }
     }
 }

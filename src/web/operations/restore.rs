@@ -129,14 +129,7 @@ impl Services {
         }
         let disconnect = mode == LoadMode::AddOrUpdateAndDisconnect;
         for username in &report.updated_users {
-            match self.store.user(username).await {
-                Ok(Some(user)) => self.follow_change(&user, disconnect).await,
-                // Deleted meanwhile: whoever did so has ended its sessions.
-                Ok(None) => {}
-                Err(error) => {
-                    slog::warn!(log, "sessions of user \"{}\" may go on: {}", username, error);
-                }
-            }
+            self.follow_stored(username, disconnect).await;
         }
         // Others may inherit what has changed.
         self.follow_for_connected(|username| {

@@ -3,6 +3,7 @@
 use actors::{AccountId, KillReason};
 
 use crate::error;
+use crate::logging;
 use crate::model::User;
 use crate::web::error::ApiError;
 use crate::web::request::auth::{Admin, Right};
@@ -34,6 +35,19 @@ impl Services {
         self.registry.kill_user(&user.username, KillReason::AccountDeleted).await;
         self.quota.forget(AccountId::user(user.username)).await;
         Ok(())
+    }
+
+    /// The same as [`Services::follow_change`] for the user as it is stored now.
+    pub async fn follow_stored(&self, username: &str, disconnect: bool) {
+        match self.store.user(username).await {
+            Ok(Some(user)) => self.follow_change(&user, disconnect).await,
+            // Deleted meanwhile: whoever did so has ended its sessions.
+            Ok(None) => {}
+            Err(error) => {
+                let log = logging::for_sender(&self.log, "httpd");
+                slog::warn!(log, "sessions of user \"{}\" may go on: {}", username, error);
+            }
+        }
     }
 
     /// What a changed user means for its sessions: they end if it may not be connected

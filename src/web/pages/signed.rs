@@ -84,9 +84,7 @@ impl<R: Right> Signed<R> {
             pages.sessions.end(&session);
             return Err(PageError::SignIn);
         };
-        if let Some(duty) = account.duty()
-            && !R::OWN_ACCOUNT
-        {
+        if let Some(duty) = R::duty_of(&account) {
             return Err(PageError::First(duty));
         }
         let admin = Admin::signed_in(account)?;

@@ -31,6 +31,11 @@ pub trait Right: Send + Sync + 'static {
     const PERMISSION: Option<AdminPermission>;
     /// Whether it is given also to who has to do something with the own account first.
     const OWN_ACCOUNT: bool = false;
+
+    /// What an administrator has to do before this right is given.
+    fn duty_of(account: &model::Admin) -> Option<Duty> {
+        account.duty().filter(|_| !Self::OWN_ACCOUNT)
+    }
 }
 
 /// Any administrator, for the own account.
@@ -113,9 +118,7 @@ impl<R: Right> Admin<R> {
     }
 
     fn holding(account: model::Admin, claims: Option<Claims>) -> Result<Self, ApiError> {
-        if let Some(duty) = account.duty()
-            && !R::OWN_ACCOUNT
-        {
+        if let Some(duty) = R::duty_of(&account) {
             return Err(ApiError::forbidden(match duty {
                 Duty::ChangePassword => "change your password first",
                 Duty::SetUpSecondFactor => "set up a second factor first",
